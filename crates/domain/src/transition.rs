@@ -1,0 +1,295 @@
+//! The state machine of a job: who may change it, and into what.
+//!
+//! These functions are the rules. The store applies them in SQL, as compare-and-set statements on the row, and its
+//! tests compare both for every state and event.
+//!
+//! ```text
+//!            start                        finish: done
+//!  QUEUED ───────────▶ RUNNING ─────────────────────────────▶ DONE
+//!    ▲  ▲                │ │ ╲
+//!    │  └── released ────┘ │  ╲ start by a newer epoch: the attempt is lost;
+//!    └───── retryable ─────┘   ╲ a new one begins, or the last one is spent
+//!    │                          ╲
+//!    └── cancel, permanent, out of attempts ─────────────────▶ ERROR
+//! ```
+
+use crate::{AttemptOutcome, Epoch, JobStatus};
+
+/// The part of a job that the state machine reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct JobState {
+    /// Where it stands.
+    pub status: JobStatus,
+    /// The newest epoch that ever started it, [`Epoch::NONE`] before that.
+    pub epoch: Epoch,
+    /// Attempts spent, counting the one that is running.
+    pub attempt: u32,
+    /// How many attempts it may spend.
+    pub max_attempts: u32,
+    /// Held back by a person. Only keeps a waiting job from starting: a running attempt goes on.
+    pub suspended: bool,
+}
+
+impl JobState {
+    /// A job as it is accepted.
+    pub fn accepted(max_attempts: u32) -> JobState {
+        JobState { status: JobStatus::Queued, epoch: Epoch::NONE, attempt: 0, max_attempts, suspended: false }
+    }
+}
+
+/// What comes of a scorer's wish to start a job it claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Start {
+    /// The attempt begins. `lost` is the epoch of an earlier attempt that never ended, to be recorded as lost.
+    Started {
+        /// The job from now on.
+        next: JobState,
+        /// The earlier attempt's epoch.
+        lost: Option<Epoch>,
+    },
+    /// This very claim has started it already: the answer to an earlier call was lost on its way.
+    AlreadyStarted,
+    /// The earlier attempt never ended and was the last one: the job ends in ERROR, and nothing is to be scored.
+    Exhausted {
+        /// The job from now on.
+        next: JobState,
+        /// The lost attempt's epoch.
+        lost: Epoch,
+    },
+    /// The job has ended: the claim is dropped from the queue.
+    Ended,
+    /// The job is held back: the claim is dropped from the queue, and the job queued again when it is resumed.
+    Suspended,
+    /// The claim is not newer than `newest`: its scorer has lost the job, or the Redis clock went back.
+    Stale {
+        /// The row's epoch.
+        newest: Epoch,
+    },
+}
+
+/// A scorer that claimed the job under `epoch` wants to start it.
+pub fn start(job: JobState, epoch: Epoch) -> Start {
+    if job.status.is_terminal() {
+        return Start::Ended;
+    }
+    if job.status == JobStatus::Running && epoch == job.epoch {
+        return Start::AlreadyStarted;
+    }
+    if epoch <= job.epoch {
+        return Start::Stale { newest: job.epoch };
+    }
+    let lost = (job.status == JobStatus::Running).then_some(job.epoch);
+    match lost {
+        Some(lost) if job.attempt >= job.max_attempts => {
+            Start::Exhausted { next: JobState { status: JobStatus::Error, epoch, ..job }, lost }
+        }
+        None if job.suspended => Start::Suspended,
+        lost => Start::Started {
+            next: JobState { status: JobStatus::Running, epoch, attempt: job.attempt + 1, ..job },
+            lost,
+        },
+    }
+}
+
+/// How a scorer says its attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// There is a score.
+    Done,
+    /// It failed in a way that may pass.
+    Retryable,
+    /// It failed in a way that will not pass.
+    Permanent,
+    /// It is handed back unharmed, and spends no attempt.
+    Released,
+}
+
+impl Verdict {
+    /// Every verdict.
+    pub const ALL: [Verdict; 4] = [Verdict::Done, Verdict::Retryable, Verdict::Permanent, Verdict::Released];
+
+    /// What the audit table says of the attempt.
+    pub fn outcome(self) -> AttemptOutcome {
+        match self {
+            Verdict::Done => AttemptOutcome::Done,
+            Verdict::Retryable => AttemptOutcome::Retryable,
+            Verdict::Permanent => AttemptOutcome::Permanent,
+            Verdict::Released => AttemptOutcome::Released,
+        }
+    }
+}
+
+/// What comes of a scorer's wish to end its attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Finish {
+    /// The verdict stands.
+    Recorded {
+        /// The job from now on. `Queued` means that it is to be tried again.
+        next: JobState,
+    },
+    /// The job is no longer this scorer's: the verdict changes nothing.
+    Refused,
+}
+
+/// The scorer that holds the job under `epoch` ends its attempt.
+pub fn finish(job: JobState, epoch: Epoch, verdict: Verdict) -> Finish {
+    if job.status != JobStatus::Running || epoch != job.epoch {
+        return Finish::Refused;
+    }
+    let next = match verdict {
+        Verdict::Done => JobState { status: JobStatus::Done, ..job },
+        Verdict::Permanent => JobState { status: JobStatus::Error, ..job },
+        Verdict::Retryable if job.attempt >= job.max_attempts => JobState { status: JobStatus::Error, ..job },
+        Verdict::Retryable => JobState { status: JobStatus::Queued, ..job },
+        Verdict::Released => JobState { status: JobStatus::Queued, attempt: job.attempt - 1, ..job },
+    };
+    Finish::Recorded { next }
+}
+
+/// What comes of the wish to withdraw a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cancel {
+    /// The job ends in ERROR. `attempt` is the epoch of the attempt that was running, to be recorded as cancelled.
+    Cancelled {
+        /// The job from now on.
+        next: JobState,
+        /// The running attempt's epoch.
+        attempt: Option<Epoch>,
+    },
+    /// The job had ended before.
+    Ended,
+}
+
+/// A person or client withdraws the job.
+pub fn cancel(job: JobState) -> Cancel {
+    if job.status.is_terminal() {
+        return Cancel::Ended;
+    }
+    Cancel::Cancelled {
+        next: JobState { status: JobStatus::Error, ..job },
+        attempt: (job.status == JobStatus::Running).then_some(job.epoch),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn running(attempt: u32, epoch: i64) -> JobState {
+        JobState {
+            status: JobStatus::Running,
+            epoch: Epoch(epoch),
+            attempt,
+            max_attempts: 4,
+            suspended: false,
+        }
+    }
+
+    #[test]
+    fn a_newer_claim_takes_over_and_records_the_lost_attempt() {
+        let Start::Started { next, lost } = start(running(1, 10), Epoch(11)) else { panic!("refused") };
+        assert_eq!((next.attempt, next.epoch, lost), (2, Epoch(11), Some(Epoch(10))));
+    }
+
+    #[test]
+    fn a_job_that_kills_its_last_scorer_ends_in_error() {
+        let Start::Exhausted { next, lost } = start(running(4, 10), Epoch(11)) else { panic!("started") };
+        assert_eq!((next.status, lost), (JobStatus::Error, Epoch(10)));
+    }
+
+    #[test]
+    fn a_repeated_start_is_recognised() {
+        assert_eq!(start(running(1, 10), Epoch(10)), Start::AlreadyStarted);
+    }
+
+    #[test]
+    fn a_stale_epoch_can_neither_start_nor_finish() {
+        assert_eq!(start(running(1, 10), Epoch(9)), Start::Stale { newest: Epoch(10) });
+        for verdict in Verdict::ALL {
+            assert_eq!(finish(running(1, 10), Epoch(9), verdict), Finish::Refused);
+        }
+    }
+
+    #[test]
+    fn a_released_claim_cannot_start_again() {
+        let Finish::Recorded { next } = finish(running(1, 10), Epoch(10), Verdict::Released) else {
+            panic!("refused")
+        };
+        assert_eq!((next.status, next.attempt), (JobStatus::Queued, 0));
+        assert_eq!(start(next, Epoch(10)), Start::Stale { newest: Epoch(10) });
+    }
+
+    #[test]
+    fn the_last_retryable_failure_ends_the_job() {
+        let Finish::Recorded { next } = finish(running(4, 10), Epoch(10), Verdict::Retryable) else {
+            panic!("refused")
+        };
+        assert_eq!(next.status, JobStatus::Error);
+    }
+
+    #[test]
+    fn a_suspended_job_waits_but_a_running_one_is_taken_over() {
+        let waiting = JobState { suspended: true, ..JobState::accepted(4) };
+        assert_eq!(start(waiting, Epoch(1)), Start::Suspended);
+        let held = JobState { suspended: true, ..running(1, 10) };
+        assert!(matches!(start(held, Epoch(11)), Start::Started { .. }));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Event {
+        Start(i64),
+        Finish(i64, Verdict),
+        Cancel,
+        Suspend(bool),
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let verdict = prop::sample::select(Verdict::ALL.to_vec());
+        let event = prop_oneof![
+            4 => (1i64..20).prop_map(Event::Start),
+            4 => (1i64..20, verdict).prop_map(|(epoch, verdict)| Event::Finish(epoch, verdict)),
+            1 => Just(Event::Cancel),
+            1 => any::<bool>().prop_map(Event::Suspend),
+        ];
+        prop::collection::vec(event, 1..60)
+    }
+
+    proptest! {
+        /// Whatever arrives in whatever order: nothing leaves a terminal state, the epoch only rises, attempts stay
+        /// within the limit, and at most one attempt is ever recorded as done.
+        #[test]
+        fn no_sequence_of_events_breaks_an_invariant(max_attempts in 1u32..5, events in events()) {
+            let mut job = JobState::accepted(max_attempts);
+            let mut done = 0;
+            for event in events {
+                let before = job;
+                match event {
+                    Event::Start(epoch) => match start(job, Epoch(epoch)) {
+                        Start::Started { next, .. } | Start::Exhausted { next, .. } => job = next,
+                        _ => {}
+                    },
+                    Event::Finish(epoch, verdict) => {
+                        if let Finish::Recorded { next } = finish(job, Epoch(epoch), verdict) {
+                            prop_assert_eq!(Epoch(epoch), before.epoch);
+                            done += u32::from(verdict == Verdict::Done);
+                            job = next;
+                        }
+                    }
+                    Event::Cancel => {
+                        if let Cancel::Cancelled { next, .. } = cancel(job) {
+                            job = next;
+                        }
+                    }
+                    Event::Suspend(suspended) => job.suspended = suspended,
+                }
+                prop_assert!(before.status.is_active() || job.status == before.status);
+                prop_assert!(job.epoch >= before.epoch);
+                prop_assert!(job.attempt <= job.max_attempts);
+                prop_assert!(job.status != JobStatus::Running || (job.attempt >= 1 && job.epoch > Epoch::NONE));
+            }
+            prop_assert!(done <= 1);
+        }
+    }
+}
