@@ -1,0 +1,14 @@
+//! What every service of Assay needs and nothing about scoring: logs, health and metrics over HTTP, an orderly stop,
+//! and the group commit that stands at each hop of a job.
+
+pub mod group_commit;
+pub mod health;
+pub mod outage;
+pub mod shutdown;
+pub mod telemetry;
+
+pub use group_commit::{GroupCommit, GroupCommitError};
+pub use health::{Health, serve_health};
+pub use outage::Outage;
+pub use shutdown::Shutdown;
+pub use telemetry::Telemetry;
