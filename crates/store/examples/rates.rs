@@ -1,0 +1,122 @@
+//! How many jobs a second Postgres accepts, starts and finishes: `cargo run -p store --example rates`.
+//!
+//! Measures on the Postgres of `ASSAY_TEST_DATABASE_URL`, or on one of its own, in a new database. Arguments: how
+//! many jobs (20,000), how many calls at once (1), and `no-attempts-fk` to measure without that foreign key.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use domain::{Epoch, Knobs};
+use sqlx::{Connection, PgConnection};
+use store::{
+    Accepted, Ending, FinishRequest, Finished, NewJob, RubricVersion, Settings, StartRequest, Started, Store,
+};
+use uuid::Uuid;
+
+const LOAD: &str = r#"
+INSERT INTO submissions (status, content)
+SELECT 'SUBMITTED', jsonb_build_object('language', 'python', 'code', '# ' || g || E'\n' ||
+  repeat(E'def f(x):\n    """Adds one."""\n    return x + 1\n', 85), 'documentation', '# Notes')
+FROM generate_series(1, $1) g RETURNING id"#;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize, default: i32| arguments.get(at).map_or(Ok(default), |text| text.parse());
+    let (jobs, at_once) = (number(0, 20_000)?, number(1, 1)?);
+    let url = testkit::fresh_database().await?;
+    store::migrate(&url).await?;
+    let store = Store::connect(&Settings::new(&url))?;
+    let rubric = RubricVersion { name: "default".to_owned(), version: "1".to_owned(), spec: "{}".to_owned() };
+    store.ensure_rubrics(&[rubric]).await?;
+    let mut connection = PgConnection::connect(&url).await?;
+    if arguments.iter().any(|argument| argument == "no-attempts-fk") {
+        sqlx::query("ALTER TABLE scoring_attempts DROP CONSTRAINT scoring_attempts_job_exists")
+            .execute(&mut connection)
+            .await?;
+    }
+    let submissions: Vec<(Uuid,)> = sqlx::query_as(LOAD).bind(jobs).fetch_all(&mut connection).await?;
+    sqlx::query("ANALYZE").execute(&mut connection).await?;
+
+    println!("{jobs} submissions are there");
+    let new: Vec<NewJob> = submissions.iter().map(|(submission,)| new_job(*submission)).collect();
+    let ids: Vec<Uuid> = new.iter().map(|job| job.id).collect();
+    let seconds = in_batches(new, 64, at_once, async |batch| {
+        let accepted = store.accept(&batch).await?;
+        anyhow::ensure!(accepted.iter().all(|a| matches!(a, Ok(Accepted::Created { .. }))));
+        Ok(())
+    })
+    .await?;
+    report("accept, batches of 64", jobs, seconds);
+
+    let started = Instant::now();
+    for batch in ids.chunks(500) {
+        store.mark_queued(batch).await?;
+    }
+    report("mark queued, batches of 500", jobs, started.elapsed().as_secs_f64());
+
+    let seconds = in_batches(ids, 50, at_once, async |batch| start_and_finish(&store, &batch).await).await?;
+    report("start and finish, batches of 50", jobs, seconds);
+    Ok(())
+}
+
+async fn start_and_finish(store: &Store, jobs: &[Uuid]) -> Result<()> {
+    let start = |job: &Uuid| StartRequest { job: *job, epoch: Epoch(1), scorer: "scorer-0".to_owned() };
+    let started = store.start(&jobs.iter().map(start).collect::<Vec<_>>()).await?;
+    anyhow::ensure!(started.iter().all(|s| matches!(s, Started::Started { .. })));
+    let finish = |job: &Uuid| FinishRequest {
+        job: *job,
+        epoch: Epoch(1),
+        ending: Ending::Done {
+            score: 87.5,
+            feedback: "Eight of ten criteria are met; two functions are not documented.".to_owned(),
+            result: r#"{"tests":[{"name":"documented","score":7.5,"max_score":10,"output":"f, g"}]}"#
+                .to_owned(),
+        },
+    };
+    let finished = store.finish(&jobs.iter().map(finish).collect::<Vec<_>>()).await?;
+    anyhow::ensure!(finished.iter().all(|f| matches!(f, Ok(Finished::Recorded { .. }))));
+    Ok(())
+}
+
+fn new_job(submission_id: Uuid) -> NewJob {
+    NewJob {
+        id: Uuid::now_v7(),
+        submission_id,
+        tenant: None,
+        knobs: Knobs::default(),
+        traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+        resource: None,
+    }
+}
+
+/// Works the items off in batches, several at once; the seconds it took.
+async fn in_batches<T: Clone>(
+    items: Vec<T>,
+    size: usize,
+    at_once: i32,
+    work: impl AsyncFn(Vec<T>) -> Result<()>,
+) -> Result<f64> {
+    let batches: VecDeque<Vec<T>> = items.chunks(size).map(<[T]>::to_vec).collect();
+    let batches = Arc::new(Mutex::new(batches));
+    let started = Instant::now();
+    let worker = async || {
+        loop {
+            let batch = batches.lock().ok().context("another worker panicked")?.pop_front();
+            let Some(batch) = batch else { return anyhow::Ok(()) };
+            work(batch).await?;
+        }
+    };
+    match at_once {
+        1 => worker().await?,
+        2 => drop(tokio::try_join!(worker(), worker())?),
+        _ => drop(tokio::try_join!(worker(), worker(), worker(), worker())?),
+    }
+    Ok(started.elapsed().as_secs_f64())
+}
+
+fn report(what: &str, jobs: i32, seconds: f64) {
+    println!("{what}: {:.0}/s", f64::from(jobs) / seconds);
+}

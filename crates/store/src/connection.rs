@@ -1,0 +1,167 @@
+//! The pool, and the rules under which every statement runs: a deadline, and no connection reused whose statement
+//! was abandoned half-way.
+
+use std::ops::{Deref, DerefMut};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::query::{Query, QueryAs};
+use sqlx::{Connection, FromRow, PgConnection, PgPool, Postgres};
+use tokio::time::timeout;
+
+use crate::{Outage, Settings, StoreError};
+
+/// Everything Assay keeps in Postgres. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+    deadline: Duration,
+}
+
+/// A connection that has been idle for longer is tested before use: after a restart of Postgres no caller should
+/// meet the dead connections left in the pool. Testing each time would cost every call a round trip.
+const TEST_AFTER_IDLE: Duration = Duration::from_millis(500);
+
+impl Store {
+    /// Prepares a pool without connecting, so that services start while Postgres is away.
+    ///
+    /// # Errors
+    /// When the URL cannot be read.
+    pub fn connect(settings: &Settings) -> Result<Store, StoreError> {
+        let mut options = PgConnectOptions::from_str(&settings.url)?
+            .application_name(&settings.application_name)
+            .statement_cache_capacity(settings.statement_cache)
+            // Since Postgres 12 the default is exact, and PgBouncer refuses the parameter.
+            .extra_float_digits(None);
+        if !settings.pooled {
+            let deadline = settings.deadline.as_millis().to_string();
+            options = options.options([
+                // What nobody waits for any longer shall not hold locks either.
+                ("statement_timeout", deadline.as_str()),
+                // Statements here only ever look for few rows by an index. On a fresh database, whose tables are
+                // still small, the planner thinks otherwise and keeps such a plan until the next ANALYZE.
+                ("enable_seqscan", "off"),
+                // No statement here runs long enough to be worth compiling.
+                ("jit", "off"),
+            ]);
+        }
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.acquire_timeout.min(settings.deadline))
+            .test_before_acquire(false)
+            .before_acquire(|connection, state| {
+                Box::pin(async move {
+                    if state.idle_for > TEST_AFTER_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(options);
+        Ok(Store { pool, deadline: settings.deadline })
+    }
+
+    /// Closes every connection. Calls made from now on answer `Unavailable`.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Whether Postgres answers.
+    ///
+    /// # Errors
+    /// `Unavailable` when it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.execute(sqlx::query("SELECT 1")).await.map(drop)
+    }
+
+    /// Runs work under the deadline of a call.
+    pub(crate) async fn within_deadline<T>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match timeout(self.deadline, work).await {
+            Ok(result) => result,
+            Err(_elapsed) => Err(StoreError::Unavailable(Outage::Deadline(self.deadline))),
+        }
+    }
+
+    /// Takes a connection out of the pool.
+    pub(crate) async fn lease(&self) -> Result<Leased, StoreError> {
+        Ok(Leased { connection: self.pool.acquire().await?, clean: false })
+    }
+
+    /// Runs a statement and reads all its rows.
+    pub(crate) async fn all<O>(
+        &self,
+        query: QueryAs<'_, Postgres, O, PgArguments>,
+    ) -> Result<Vec<O>, StoreError>
+    where
+        O: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        self.within_deadline(async {
+            let mut connection = self.lease().await?;
+            let rows = query.fetch_all(&mut *connection).await;
+            connection.give_back_after(rows)
+        })
+        .await
+    }
+
+    /// Runs a statement and reads its row, if there is one.
+    pub(crate) async fn optional<O>(
+        &self,
+        query: QueryAs<'_, Postgres, O, PgArguments>,
+    ) -> Result<Option<O>, StoreError>
+    where
+        O: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        Ok(self.all(query).await?.pop())
+    }
+
+    /// Runs a statement and counts the rows it changed.
+    pub(crate) async fn execute(&self, query: Query<'_, Postgres, PgArguments>) -> Result<u64, StoreError> {
+        self.within_deadline(async {
+            let mut connection = self.lease().await?;
+            let result = query.execute(&mut *connection).await;
+            Ok(connection.give_back_after(result)?.rows_affected())
+        })
+        .await
+    }
+}
+
+/// A connection on loan. Unless it is given back, dropping it closes it: a caller that stopped waiting may have left
+/// a statement under way, and a connection to a stalled server must not return to the pool.
+pub(crate) struct Leased {
+    connection: sqlx::pool::PoolConnection<Postgres>,
+    clean: bool,
+}
+
+impl Leased {
+    /// Gives the connection back if the server has answered, be it with a refusal.
+    pub(crate) fn give_back_after<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
+        self.clean = matches!(&result, Ok(_) | Err(sqlx::Error::Database(_)));
+        result.map_err(StoreError::from)
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        if !self.clean {
+            self.connection.close_on_drop();
+        }
+    }
+}
+
+impl Deref for Leased {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.connection
+    }
+}
+
+impl DerefMut for Leased {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}

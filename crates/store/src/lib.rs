@@ -1,0 +1,57 @@
+//! All SQL of Assay. Postgres is the truth; everything else is derived from it.
+//!
+//! Rules that hold throughout:
+//!
+//! - A statement commits by itself wherever one statement can do the work; batches go through one statement.
+//! - Every call has a deadline, and an error says whether it may be repeated. After a lost answer the repetition
+//!   finds out what the first call did.
+//! - Rows of several jobs are locked in the order of their ids, so that calls do not deadlock.
+//! - Nothing depends on a session, so PgBouncer may stand in between in transaction mode; only [`migrate`] needs
+//!   Postgres itself.
+//! - Times are those of Postgres. Where one crosses into the queue it does so as a duration.
+
+mod accept;
+mod batch_counts;
+mod batch_mirroring;
+mod batches;
+mod cancel;
+mod columns;
+mod connection;
+mod error;
+mod finish;
+mod held;
+mod migrations;
+mod mirroring;
+mod queueing;
+mod read;
+mod relay;
+mod resources;
+mod retry;
+mod rounds;
+mod row;
+mod rubrics;
+mod settings;
+mod start;
+mod submissions;
+mod text;
+
+pub use accept::{Accepted, NewJob, Refusal};
+pub use batch_counts::{BatchCounts, Failure};
+pub use batch_mirroring::{BatchBinding, ChangedBatch, LiveBatch, ShownBatch};
+pub use batches::{BatchAccepted, BatchOrigin, BatchRow, NewBatch, Rejected};
+pub use cancel::{CancelRequest, Cancelled, CancelledJob};
+pub use connection::Store;
+pub use error::{BatchResult, InvalidItem, Outage, StoreError};
+pub use finish::{Ending, FinishRequest, Finished};
+pub use migrations::{MigrationError, migrate};
+pub use mirroring::LiveResource;
+pub use queueing::ToQueue;
+pub use read::{AttemptRow, BatchDetail, Cursor, InvalidCursor, JobDetail, JobFilter, JobPage};
+pub use relay::{BATCH_LIMIT, BatchToMirror, MirroredJob, Relay, RelayCounts};
+pub use resources::{Applied, MutableKnobs, Resolved, ResourceRequest};
+pub use retry::{Retried, RetryRequest};
+pub use row::{JobRow, Mirror, ResourceRef};
+pub use rubrics::RubricVersion;
+pub use settings::Settings;
+pub use start::{StartRequest, Started, Work};
+pub use submissions::{SubmissionRefusal, SubmissionRow, SubmissionStatus};

@@ -1,0 +1,54 @@
+//! The schema, and bringing a database up to it.
+
+use std::str::FromStr;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::{ConnectOptions, Connection};
+
+use crate::{Store, StoreError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+
+/// The schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot bring the database's schema up to date")]
+pub struct MigrationError(#[from] MigrateError);
+
+/// Brings the schema up to date. Several may try at once: they take turns. The URL must lead to Postgres itself,
+/// since the lock that makes them take turns belongs to the session, which a transaction pooler does not keep.
+///
+/// # Errors
+/// When Postgres cannot be reached, or its schema was changed by hand or is newer than this program.
+pub async fn migrate(url: &str) -> Result<(), MigrationError> {
+    let options =
+        PgConnectOptions::from_str(url).map_err(MigrateError::from)?.application_name("assay-migrate");
+    let mut connection: PgConnection = options.connect().await.map_err(MigrateError::from)?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await?;
+    // The work is done; a connection that does not close politely changes nothing about it.
+    connection.close().await.ok();
+    Ok(())
+}
+
+const APPLIED: &str = "
+SELECT (SELECT to_regclass('_sqlx_migrations')) IS NOT NULL";
+
+const NEWEST: &str = "
+SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
+
+impl Store {
+    /// Whether every migration this program knows has been applied. A newer schema counts as current: during an
+    /// upgrade, the programs of the version before go on.
+    ///
+    /// # Errors
+    /// `Unavailable` when Postgres does not answer.
+    pub async fn schema_is_current(&self) -> Result<bool, StoreError> {
+        let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
+        let applied: Vec<(bool,)> = self.all(sqlx::query_as(APPLIED)).await?;
+        if applied != [(true,)] {
+            return Ok(false);
+        }
+        let newest: Vec<(i64,)> = self.all(sqlx::query_as(NEWEST)).await?;
+        Ok(newest.first().is_some_and(|(newest,)| *newest >= known))
+    }
+}

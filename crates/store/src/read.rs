@@ -1,0 +1,247 @@
+//! Showing jobs, batches and attempts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use domain::{AttemptOutcome, BatchId, Epoch, ErrorCode, JobId, JobStatus, SubmissionId};
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
+
+use crate::batch_counts::{batch_counts, batch_failures};
+use crate::batches::batch_columns;
+use crate::row::job_columns;
+use crate::{BatchCounts, BatchRow, JobRow, Store, StoreError, columns};
+
+/// A job with the results of the single criteria.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobDetail {
+    /// The job.
+    pub job: JobRow,
+    /// The results, of a job that is done.
+    pub result: Option<serde_json::Value>,
+}
+
+/// Which jobs to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobFilter {
+    /// Only those of this submission.
+    pub submission_id: Option<SubmissionId>,
+    /// Only those in this status.
+    pub status: Option<JobStatus>,
+    /// Only those of this tenant.
+    pub tenant: Option<String>,
+}
+
+/// Where a page of the list ended. As text it is opaque to clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cursor {
+    created_at: Timestamp,
+    id: JobId,
+}
+
+/// The text is not a cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a cursor from an earlier page")]
+pub struct InvalidCursor;
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:x}-{}", self.created_at.as_microsecond(), self.id.simple())
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = InvalidCursor;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (microseconds, id) = text.split_once('-').ok_or(InvalidCursor)?;
+        let microseconds = i64::from_str_radix(microseconds, 16).map_err(|_| InvalidCursor)?;
+        Ok(Cursor {
+            created_at: Timestamp::from_microsecond(microseconds).map_err(|_| InvalidCursor)?,
+            id: id.parse().map_err(|_| InvalidCursor)?,
+        })
+    }
+}
+
+/// A page of a list of jobs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobPage {
+    /// The jobs, newest first.
+    pub jobs: Vec<JobRow>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+}
+
+/// A batch with the counts of its members.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchDetail {
+    /// The batch.
+    pub batch: BatchRow,
+    /// How it stands.
+    pub counts: BatchCounts,
+}
+
+/// One attempt that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// Which, from 1. A released attempt does not count, so a number may repeat.
+    pub attempt: u32,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Who made it.
+    pub scorer: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended, or was known to have.
+    pub ended_at: Timestamp,
+    /// How it ended.
+    pub outcome: AttemptOutcome,
+    /// Why it failed, for machines.
+    pub error_code: Option<ErrorCode>,
+    /// Why it failed, in words.
+    pub message: Option<String>,
+}
+
+impl FromRow<'_, PgRow> for JobDetail {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(JobDetail { job: JobRow::from_row(row)?, result: row.try_get("result")? })
+    }
+}
+
+impl FromRow<'_, PgRow> for BatchDetail {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(BatchDetail { batch: BatchRow::from_row(row)?, counts: BatchCounts::from_row(row)? })
+    }
+}
+
+impl FromRow<'_, PgRow> for AttemptRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(AttemptRow {
+            attempt: columns::count(row, "attempt")?,
+            epoch: columns::epoch(row, "lease_epoch")?,
+            scorer: row.try_get("scorer")?,
+            started_at: columns::timestamp(row, "started_at")?,
+            ended_at: columns::timestamp(row, "ended_at")?,
+            outcome: columns::named(row, "outcome")?,
+            error_code: row.try_get::<Option<String>, _>("error_code")?.map(ErrorCode::from),
+            message: row.try_get("message")?,
+        })
+    }
+}
+
+const JOB: &str = concat!("SELECT ", job_columns!(), ", j.result FROM scoring_jobs j WHERE j.id = $1");
+
+// Each list has an index in its order, which a single statement with optional conditions could not use.
+macro_rules! list {
+    ($condition:literal) => {
+        concat!(
+            "SELECT ",
+            job_columns!(),
+            " FROM scoring_jobs j WHERE ",
+            $condition,
+            " AND ($2::text IS NULL OR j.status = $2)
+  AND ($3::text IS NULL OR j.tenant = $3)
+  AND (j.created_at, j.id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, $6::uuid))
+ORDER BY j.created_at DESC, j.id DESC LIMIT $7"
+        )
+    };
+}
+
+const OF_SUBMISSION: &str = list!("j.submission_id = $1");
+const OF_TENANT: &str = list!("$1::uuid IS NULL AND j.tenant = $3");
+const OF_ALL: &str = list!("$1::uuid IS NULL");
+
+const BATCH: &str = concat!(
+    "SELECT ",
+    batch_columns!(),
+    ", c.*, ",
+    batch_failures!(),
+    " FROM scoring_batches b ",
+    batch_counts!(),
+    " WHERE b.id = $1"
+);
+
+const ATTEMPTS: &str = "
+SELECT attempt, lease_epoch, scorer, started_at, ended_at, outcome, error_code, message
+FROM scoring_attempts WHERE job_id = $1 ORDER BY lease_epoch";
+
+impl Store {
+    /// One job.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
+        self.optional(sqlx::query_as(JOB).bind(id)).await
+    }
+
+    /// A page of jobs, newest first.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn jobs(
+        &self,
+        filter: &JobFilter,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<JobPage, StoreError> {
+        let statement = match filter {
+            JobFilter { submission_id: Some(_), .. } => OF_SUBMISSION,
+            JobFilter { tenant: Some(_), .. } => OF_TENANT,
+            _ => OF_ALL,
+        };
+        let limit = limit.max(1);
+        let query = sqlx::query_as(statement)
+            .bind(filter.submission_id)
+            .bind(filter.status.map(JobStatus::as_str))
+            .bind(filter.tenant.as_deref())
+            .bind(after.map(|cursor| cursor.created_at.to_sqlx()))
+            .bind(after.map(|cursor| cursor.id))
+            .bind(JobId::max())
+            // One more tells whether there is a next page.
+            .bind(i64::from(limit) + 1);
+        let mut jobs: Vec<JobRow> = self.all(query).await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let more = jobs.len() > limit;
+        jobs.truncate(limit);
+        let next = jobs.last().filter(|_| more).map(|job| Cursor { created_at: job.created_at, id: job.id });
+        Ok(JobPage { jobs, next })
+    }
+
+    /// One batch.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn batch(&self, id: BatchId) -> Result<Option<BatchDetail>, StoreError> {
+        self.optional(sqlx::query_as(BATCH).bind(id)).await
+    }
+
+    /// The attempts of a job that have ended, in their order.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn attempts(&self, job: JobId) -> Result<Vec<AttemptRow>, StoreError> {
+        self.all(sqlx::query_as(ATTEMPTS).bind(job)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_reads_back_from_its_text() {
+        let id = JobId::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
+        let created_at = Timestamp::from_microsecond(1_790_000_000_123_456).expect("a time");
+        let cursor = Cursor { created_at, id };
+        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    }
+
+    #[test]
+    fn anything_else_is_no_cursor() {
+        for text in ["", "-", "1", "x-00000000000000000000000000000000", "ffffffffffffffff-0", "1-2"] {
+            assert_eq!(text.parse::<Cursor>(), Err(InvalidCursor), "{text}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! Starting and ending attempts, beyond what `transitions` covers: lost answers, races, poison, words.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use domain::{AttemptOutcome, Epoch, ErrorCode, JobStatus, Knobs, Rank};
+use store::{Ending, Finished, Mirror, Started};
+use tokio::sync::Barrier;
+use uuid::Uuid;
+
+use crate::database::{Database, done, finish, start};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn retryable() -> Ending {
+    Ending::Retryable { code: ErrorCode::TIMEOUT, message: "took 61 s".to_owned(), delay: MINUTE }
+}
+
+#[tokio::test]
+async fn a_started_attempt_brings_all_that_scoring_needs() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued().await?;
+    let Started::Started { work, lost: None } = database.start(job, 3).await? else { panic!("not started") };
+    let row = database.row(job).await?;
+    assert_eq!((work.job, work.submission_id), (row.id, row.submission_id));
+    assert_eq!((work.attempt, work.max_attempts, work.timeout_seconds), (1, 4, 60));
+    assert_eq!((work.rubric.as_str(), work.rubric_version.as_str()), ("default", "1"));
+    let created_at_ms = u64::try_from(row.created_at.as_millisecond())?;
+    assert_eq!(work.rank, Rank::new(row.priority, created_at_ms));
+    assert_eq!((row.status, row.scorer.as_deref(), row.version), (JobStatus::Running, Some("scorer-3"), 2));
+    assert!(row.started_at.is_some());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_postgres_does_not_know_is_unknown() -> Result<()> {
+    let database = Database::fresh().await?;
+    assert_eq!(database.start(Uuid::now_v7(), 1).await?, Started::Unknown);
+    let answers = database.store.finish(&[finish(Uuid::now_v7(), 1, done())]).await?;
+    assert_eq!(answers, [Ok(Finished::Refused)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_two_claimers_that_start_at_once_the_newer_one_runs_in_the_end() -> Result<()> {
+    let database = Arc::new(Database::fresh().await?);
+    for round in 0..10 {
+        let job = database.queued().await?;
+        let barrier = Arc::new(Barrier::new(2));
+        let claim = |epoch: i64| {
+            let (database, barrier) = (database.clone(), barrier.clone());
+            tokio::spawn(async move {
+                barrier.wait().await;
+                database.start(job, epoch).await
+            })
+        };
+        let (older, newer) = (claim(10), claim(11));
+        let (older, newer) = (older.await??, newer.await??);
+        let row = database.row(job).await?;
+        assert_eq!((row.status, row.epoch), (JobStatus::Running, Epoch(11)), "{round}");
+        let Started::Started { lost, .. } = newer else { panic!("{newer:?}") };
+        match older {
+            Started::Started { .. } => assert_eq!((lost, row.attempt), (Some(Epoch(10)), 2)),
+            Started::Stale { newest: Epoch(11) } => assert_eq!((lost, row.attempt), (None, 1)),
+            other => panic!("{other:?}"),
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scorer_that_asks_for_two_claims_of_one_job_spends_one_attempt() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued().await?;
+    let answers = database.store.start(&[start(job, 5), start(job, 6)]).await?;
+    assert_eq!(answers[0], Started::Stale { newest: Epoch(6) });
+    assert!(matches!(answers[1], Started::Started { lost: None, .. }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn scorers_that_start_and_finish_the_same_jobs_in_other_orders_do_not_deadlock() -> Result<()> {
+    let database = Arc::new(Database::fresh().await?);
+    let mut jobs = Vec::new();
+    for _ in 0..30 {
+        jobs.push(database.queued().await?);
+    }
+    let barrier = Arc::new(Barrier::new(4));
+    let scorer = |turn: usize| {
+        let (database, barrier, mut jobs) = (database.clone(), barrier.clone(), jobs.clone());
+        if turn % 2 == 0 {
+            jobs.reverse();
+        }
+        tokio::spawn(async move {
+            barrier.wait().await;
+            for round in 0..20 {
+                let epoch = i64::try_from(round * 4 + turn + 1)?;
+                let starts: Vec<_> = jobs.iter().map(|job| start(*job, epoch)).collect();
+                database.store.start(&starts).await?;
+                let release = || Ending::Released { message: "bye".to_owned(), delay: Duration::ZERO };
+                let ends: Vec<_> = jobs.iter().map(|job| finish(*job, epoch, release())).collect();
+                database.store.finish(&ends).await?;
+            }
+            anyhow::Ok(())
+        })
+    };
+    for scorer in (0..4).map(scorer).collect::<Vec<_>>() {
+        scorer.await??;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_score_is_recorded_with_words_and_results() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.done().await?;
+    let detail = database.store.job(job).await?.context("the job")?;
+    let row = detail.job;
+    assert_eq!(
+        (row.status, row.score, row.feedback.as_deref()),
+        (JobStatus::Done, Some(87.5), Some("Well done."))
+    );
+    assert_eq!(detail.result, Some(serde_json::json!({"tests": []})));
+    assert_eq!((row.error_code, row.version), (None, 3));
+    assert!(row.completed_at >= row.started_at && row.started_at.is_some());
+    let attempts = database.store.attempts(job).await?;
+    assert_eq!(attempts.len(), 1);
+    assert_eq!((attempts[0].outcome, attempts[0].scorer.as_str()), (AttemptOutcome::Done, "scorer-1"));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_retryable_failure_waits_and_says_why() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.running(1).await?;
+    let answers = database.store.finish(&[finish(job, 1, retryable())]).await?;
+    assert_eq!(answers, [Ok(Finished::Recorded { status: JobStatus::Queued, retry_after: Some(MINUTE) })]);
+    let row = database.row(job).await?;
+    assert_eq!((row.error_code, row.error_message.as_deref()), (Some(ErrorCode::TIMEOUT), Some("took 61 s")));
+    assert_eq!((row.feedback, row.started_at), (None, None));
+    assert!(row.delay > MINUTE / 2 && row.delay <= MINUTE, "{:?}", row.delay);
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_retryable_failure_becomes_the_jobs_error() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued_with(Knobs { retries: 0, ..Knobs::default() }).await?;
+    database.start(job, 1).await?;
+    let answers = database.store.finish(&[finish(job, 1, retryable())]).await?;
+    assert_eq!(answers, [Ok(Finished::Recorded { status: JobStatus::Error, retry_after: None })]);
+    let row = database.row(job).await?;
+    assert_eq!((row.error_code, row.feedback.as_deref()), (Some(ErrorCode::TIMEOUT), Some("took 61 s")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_kills_its_last_scorer_says_what_happened() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued_with(Knobs { retries: 0, ..Knobs::default() }).await?;
+    database.start(job, 1).await?;
+    assert_eq!(database.start(job, 2).await?, Started::Exhausted { lost: Epoch(1) });
+    let row = database.row(job).await?;
+    assert_eq!((row.error_code, row.scorer.as_deref()), (Some(ErrorCode::LEASE_LOST), Some("scorer-1")));
+    let feedback = row.feedback.context("feedback")?;
+    assert!(feedback.contains("scorer-1") && feedback.contains("attempt 1 of 1"), "{feedback}");
+    assert_eq!(database.start(job, 2).await?, Started::Ended);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_verdict_whose_answer_was_lost_is_found_again() -> Result<()> {
+    let database = Database::fresh().await?;
+    for ending in [
+        done(),
+        retryable(),
+        Ending::Permanent { code: ErrorCode::INVALID_CONTENT, message: "no code".to_owned() },
+        Ending::Released { message: "shutdown".to_owned(), delay: Duration::ZERO },
+    ] {
+        let job = database.running(1).await?;
+        let request = [finish(job, 1, ending.clone())];
+        let first = database.store.finish(&request).await?.pop().context("an answer")??;
+        let version = database.row(job).await?.version;
+        let second = database.store.finish(&request).await?.pop().context("an answer")??;
+        let (Finished::Recorded { status: a, .. }, Finished::Recorded { status: b, .. }) = (first, second)
+        else {
+            panic!("refused: {ending:?}")
+        };
+        assert_eq!(a, b);
+        assert_eq!(database.row(job).await?.version, version, "nothing changed the second time");
+        assert_eq!(database.store.attempts(job).await?.len(), 1);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_verdict_that_contradicts_the_recorded_one_is_refused() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.done().await?;
+    let answers = database.store.finish(&[finish(job, 1, retryable())]).await?;
+    assert_eq!(answers, [Ok(Finished::Refused)]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_recorded_retry_is_found_again_when_the_next_attempt_already_runs() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.running(1).await?;
+    let request = [finish(job, 1, retryable())];
+    database.store.finish(&request).await?;
+    database.start(job, 2).await?;
+    let found = Finished::Recorded { status: JobStatus::Queued, retry_after: Some(Duration::ZERO) };
+    assert_eq!(database.store.finish(&request).await?, [Ok(found)]);
+    assert_eq!(database.row(job).await?.epoch, Epoch(2));
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_poisonous_verdict_does_not_spoil_the_others() -> Result<()> {
+    let database = Database::fresh().await?;
+    let mut requests = Vec::new();
+    for _ in 0..5 {
+        requests.push(finish(database.running(1).await?, 1, done()));
+    }
+    let words =
+        |result: &str, score| Ending::Done { score, feedback: "f".to_owned(), result: result.to_owned() };
+    requests[1].ending = words("no json", 1.0);
+    requests[3].ending = words("{}", f64::NAN);
+    let answers = database.store.finish(&requests).await?;
+    let spoilt: Vec<bool> = answers.iter().map(Result::is_err).collect();
+    assert_eq!(spoilt, [false, true, false, true, false]);
+    for (request, spoilt) in requests.iter().zip(spoilt) {
+        let expected = if spoilt { JobStatus::Running } else { JobStatus::Done };
+        assert_eq!(database.row(request.job).await?.status, expected);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn nul_characters_are_left_out_of_words_and_results() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.running(1).await?;
+    let ending =
+        Ending::Done { score: 1.0, feedback: "a\0b".to_owned(), result: r#"{"out": "x\u0000y"}"#.to_owned() };
+    database.store.finish(&[finish(job, 1, ending)]).await?.pop().context("an answer")??;
+    let detail = database.store.job(job).await?.context("the job")?;
+    assert_eq!(detail.job.feedback.as_deref(), Some("ab"));
+    assert_eq!(detail.result, Some(serde_json::json!({"out": "xy"})));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_scorer_learns_what_it_no_longer_holds() -> Result<()> {
+    let database = Database::fresh().await?;
+    let (mine, taken_over, ended) =
+        (database.running(5).await?, database.running(5).await?, database.done().await?);
+    database.start(taken_over, 6).await?;
+    let queued = database.queued().await?;
+    let claims = [mine, taken_over, ended, queued, Uuid::now_v7()].map(|job| (job, Epoch(5)));
+    assert_eq!(database.store.held(&claims).await?, [true, false, false, false, false]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_ends_before_it_has_a_resource_gets_none() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.done().await?;
+    assert_eq!(database.row(job).await?.mirror, Mirror::Gone { uid: None });
+    Ok(())
+}
+
+#[tokio::test]
+async fn starting_an_attempt_touches_no_index() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued().await?;
+    database.start(job, 1).await?;
+    database.store.finish(&[finish(job, 1, retryable())]).await?;
+    database.start(job, 2).await?;
+    // A connection reports its statistics when it ends.
+    database.store.close().await;
+    let mut hot = (0, 0);
+    for _ in 0..100 {
+        let query = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'scoring_jobs'";
+        hot = sqlx::query_as::<_, (i64, i64)>(query).fetch_one(&database.sql).await?;
+        if hot.0 == 3 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(hot, (3, 3), "updates, and those that left the indexes alone");
+    Ok(())
+}

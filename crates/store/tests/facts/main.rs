@@ -1,0 +1,19 @@
+//! Facts about the store, each shown on a database of its own in a real Postgres.
+
+mod accepting;
+mod attempts;
+mod batches;
+mod cancelling;
+mod constraints;
+mod database;
+mod immutability;
+mod mirroring;
+mod network;
+mod outage;
+mod queueing;
+mod reading;
+mod relaying;
+mod resources;
+mod schema;
+mod submissions;
+mod transitions;

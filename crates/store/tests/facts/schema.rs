@@ -1,0 +1,49 @@
+//! Migrations.
+
+use anyhow::Result;
+use store::{Settings, Store};
+
+use crate::database::Database;
+
+#[tokio::test]
+async fn the_schema_is_current_once_it_is_migrated() -> Result<()> {
+    let url = testkit::fresh_database().await?;
+    let store = Store::connect(&Settings::new(&url))?;
+    assert!(!store.schema_is_current().await?);
+    store::migrate(&url).await?;
+    assert!(store.schema_is_current().await?);
+    store::migrate(&url).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn several_may_migrate_at_once() -> Result<()> {
+    let url = testkit::fresh_database().await?;
+    let (a, b, c) = tokio::join!(store::migrate(&url), store::migrate(&url), store::migrate(&url));
+    a.and(b).and(c)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_version_serves_and_one_that_lacks_a_step_does_not() -> Result<()> {
+    let database = Database::fresh().await?;
+    database
+        .run(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             SELECT 99999999999999, 'newer', TRUE, '', 0",
+        )
+        .await?;
+    assert!(database.store.schema_is_current().await?);
+    database.run("DELETE FROM _sqlx_migrations WHERE version IN (7, 99999999999999)").await?;
+    assert!(!database.store.schema_is_current().await?);
+    Ok(())
+}
+
+#[tokio::test]
+async fn calls_before_the_migration_are_unavailable_and_not_wrong() -> Result<()> {
+    let url = testkit::fresh_database().await?;
+    let store = Store::connect(&Settings::new(&url))?;
+    let error = store.job(uuid::Uuid::now_v7()).await.err();
+    assert!(error.is_some_and(|error| error.is_unavailable()));
+    Ok(())
+}
