@@ -1,0 +1,174 @@
+//! Claims: jobs leased to a scorer under an epoch.
+
+use std::time::Duration;
+
+use domain::{Epoch, JobId, Pool, Rank};
+use uuid::Uuid;
+
+use crate::queue::{Arguments, MAX_CLAIMS};
+use crate::{Queue, QueueError};
+
+/// One job leased to whoever claimed it, until the lease runs out or a newer claim supersedes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Claim {
+    /// The job.
+    pub job: JobId,
+    /// The claim's fencing token.
+    pub epoch: Epoch,
+}
+
+/// What a claim brought.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claimed {
+    /// The jobs, the most urgent first.
+    pub claims: Vec<Claim>,
+    /// When next a delayed job is due or a lease ends, if there is any: a claimer that waits should look again then.
+    pub next_event: Option<Duration>,
+}
+
+/// What became of a claim that was to be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Renewal {
+    /// The lease begins anew.
+    Renewed,
+    /// Somebody else has claimed the job since: stop working on it.
+    Superseded,
+    /// There is no lease, or only one older than this claim: it ran out and nobody took the job yet, the job was
+    /// cancelled, or Redis lost it. Postgres knows: when the row is still RUNNING under this epoch,
+    /// [`Queue::adopt`] restores the lease.
+    Missing,
+}
+
+/// A claim that its scorer holds by what Postgres says, and Redis has lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adopt {
+    /// The claim.
+    pub claim: Claim,
+    /// The job's place among the ready ones, should it return there.
+    pub rank: Rank,
+}
+
+/// What became of a claim that was to be adopted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Adoption {
+    /// The job is leased under this claim again.
+    Adopted,
+    /// Somebody else has claimed the job since: stop working on it.
+    Superseded,
+}
+
+/// A claim that is given up before the job has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The claim.
+    pub claim: Claim,
+    /// How long the job is not to be claimed again.
+    pub delay: Duration,
+    /// The epoch of the job's row: no later claim gets this epoch or an older one. It is above the claim's own when
+    /// the clock of Redis went back, and otherwise changes nothing.
+    pub floor: Epoch,
+}
+
+impl Queue {
+    /// Leases up to `max` ready jobs (at most [`MAX_CLAIMS`]), the most urgent first. Jobs whose delay or lease has
+    /// run out are ready. Nothing is handed out of a queue that stems from a snapshot or a replica until it is
+    /// rebuilt.
+    ///
+    /// # Errors
+    /// When Redis is away. Should the answer be what was lost, the claimed jobs wait until their leases end.
+    pub async fn claim(&self, pool: &Pool, max: usize) -> Result<Claimed, QueueError> {
+        let max = max.min(MAX_CLAIMS) as u64;
+        let script = &self.scripts().claim;
+        let (next_event_ms, claims): (i64, Vec<(String, i64)>) =
+            self.run(script, pool, |arguments| arguments.number(max)).await?;
+        Ok(Claimed {
+            claims: claims.iter().filter_map(read_claim).collect(),
+            next_event: u64::try_from(next_event_ms).ok().map(Duration::from_millis),
+        })
+    }
+
+    /// Does what a claim does besides claiming: lets the lease clock run, and makes ready and announces what is due
+    /// or expired. Operators call it at least every [`Queue::longest_rest`]. Returns when next something is due.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn tick(&self, pool: &Pool) -> Result<Option<Duration>, QueueError> {
+        Ok(self.claim(pool, 0).await?.next_event)
+    }
+
+    /// Begins the leases of the claims anew. The answers are in the order of the claims.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn renew(&self, pool: &Pool, claims: &[Claim]) -> Result<Vec<Renewal>, QueueError> {
+        let answers: Vec<Vec<i64>> =
+            self.run_for_items(&self.scripts().renew, pool, claims, write_claim).await?;
+        let renewals = answers.concat().into_iter().map(|answer| match answer {
+            0 => Renewal::Renewed,
+            1 => Renewal::Superseded,
+            _ => Renewal::Missing,
+        });
+        Ok(renewals.collect())
+    }
+
+    /// Leases jobs under claims that Redis has lost but Postgres confirms, unless somebody has claimed them since.
+    /// The answers are in the order of the claims.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn adopt(&self, pool: &Pool, claims: &[Adopt]) -> Result<Vec<Adoption>, QueueError> {
+        let script = &self.scripts().adopt;
+        let answers: Vec<Vec<i64>> = self
+            .run_for_items(script, pool, claims, |item, arguments| {
+                write_claim(&item.claim, arguments);
+                arguments.number(item.rank.0);
+            })
+            .await?;
+        let adoptions = answers.concat().into_iter().map(|answer| match answer {
+            0 => Adoption::Adopted,
+            _ => Adoption::Superseded,
+        });
+        Ok(adoptions.collect())
+    }
+
+    /// Puts claimed jobs back among the ready or the delayed ones, at their old place. A claim that is no longer
+    /// leased changes nothing. Returns how many were.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn release(&self, pool: &Pool, claims: &[Release]) -> Result<u64, QueueError> {
+        let script = &self.scripts().release;
+        let released = self.run_for_items(script, pool, claims, |item, arguments| {
+            write_claim(&item.claim, arguments);
+            arguments.delay(item.delay);
+            arguments.number(item.floor.0);
+        });
+        Ok(released.await?.iter().sum())
+    }
+
+    /// Takes claimed jobs off the queue: they have ended. A claim that is no longer leased changes nothing. Returns
+    /// how many were.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn finish(&self, pool: &Pool, claims: &[Claim]) -> Result<u64, QueueError> {
+        let finished = self.run_for_items(&self.scripts().finish, pool, claims, write_claim);
+        Ok(finished.await?.iter().sum())
+    }
+}
+
+fn write_claim(claim: &Claim, arguments: &mut Arguments<'_, '_>) {
+    arguments.job(claim.job);
+    arguments.number(claim.epoch.0);
+}
+
+/// A member that is no job id was not put there by this crate. The jobs claimed beside it must not suffer from it.
+fn read_claim((member, epoch): &(String, i64)) -> Option<Claim> {
+    match Uuid::try_parse(member) {
+        Ok(job) => Some(Claim { job, epoch: Epoch(*epoch) }),
+        Err(_) => {
+            tracing::error!(member, "the queue has a member that is no job id; remove it by hand");
+            None
+        }
+    }
+}

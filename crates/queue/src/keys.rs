@@ -1,0 +1,21 @@
+//! The keys of a pool's queue.
+
+use domain::Pool;
+
+/// In the order in which the scripts' prelude names them. Every script declares all of them, which Redis Cluster
+/// demands of those it uses.
+const NAMES: [&str; 10] =
+    ["ready", "delayed", "leases", "ranks", "epochs", "epoch", "heard", "wake", "generation", "rebuilds"];
+
+pub(crate) fn all(pool: &Pool) -> [String; 10] {
+    NAMES.map(|name| key(pool, name))
+}
+
+pub(crate) fn wake(pool: &Pool) -> String {
+    key(pool, "wake")
+}
+
+/// What stands in braces decides the slot, so a pool is in one slot.
+fn key(pool: &Pool, name: &str) -> String {
+    format!("{{assay:{pool}}}:{name}")
+}

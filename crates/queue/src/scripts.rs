@@ -1,0 +1,109 @@
+//! The scripts, each with the prelude in front.
+//!
+//! All but those that make the queue grow also run when Redis is full (`allow-oom`): a full queue must drain.
+
+/// One script under the name that errors give it.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) name: &'static str,
+    pub(crate) code: redis::Script,
+}
+
+impl Script {
+    fn new(name: &'static str, code: &str) -> Script {
+        Script { name, code: redis::Script::new(code) }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Scripts {
+    pub(crate) enqueue: Script,
+    pub(crate) claim: Script,
+    pub(crate) renew: Script,
+    pub(crate) adopt: Script,
+    pub(crate) release: Script,
+    pub(crate) finish: Script,
+    pub(crate) cancel: Script,
+    pub(crate) withdraw: Script,
+    pub(crate) depth: Script,
+    pub(crate) is_current: Script,
+    pub(crate) begin_rebuild: Script,
+    pub(crate) complete_rebuild: Script,
+}
+
+impl Scripts {
+    pub(crate) fn new() -> Scripts {
+        Scripts {
+            enqueue: Script::new("enqueue", ENQUEUE),
+            claim: Script::new("claim", CLAIM),
+            renew: Script::new("renew", RENEW),
+            adopt: Script::new("adopt", ADOPT),
+            release: Script::new("release", RELEASE),
+            finish: Script::new("finish", FINISH),
+            cancel: Script::new("cancel", CANCEL),
+            withdraw: Script::new("withdraw", WITHDRAW),
+            depth: Script::new("depth", DEPTH),
+            is_current: Script::new("is_current", IS_CURRENT),
+            begin_rebuild: Script::new("begin_rebuild", BEGIN_REBUILD),
+            complete_rebuild: Script::new("complete_rebuild", COMPLETE_REBUILD),
+        }
+    }
+}
+
+const ENQUEUE: &str =
+    concat!("#!lua\n", include_str!("scripts/prelude.lua"), include_str!("scripts/enqueue.lua"));
+const CLAIM: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/claim.lua")
+);
+const RENEW: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/renew.lua")
+);
+const ADOPT: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/adopt.lua")
+);
+const RELEASE: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/release.lua")
+);
+const FINISH: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/finish.lua")
+);
+const CANCEL: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/cancel.lua")
+);
+const WITHDRAW: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/withdraw.lua")
+);
+const DEPTH: &str = concat!(
+    "#!lua flags=no-writes\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/depth.lua")
+);
+const IS_CURRENT: &str = concat!(
+    "#!lua flags=no-writes\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/is_current.lua")
+);
+const BEGIN_REBUILD: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/begin_rebuild.lua")
+);
+const COMPLETE_REBUILD: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/complete_rebuild.lua")
+);

@@ -1,0 +1,14 @@
+-- Items: job. Returns how many were waiting. Leased ones stay.
+
+local jobs = column(1, 1)
+if #jobs == 0 then
+  return 0
+end
+local delayed = {}
+for i, due in ipairs(redis.call('ZMSCORE', DELAYED, unpack(jobs))) do
+  if due then
+    delayed[#delayed + 1] = jobs[i]
+  end
+end
+call_with('HDEL', RANKS, delayed)
+return redis.call('ZREM', READY, unpack(jobs)) + call_with('ZREM', DELAYED, delayed)

@@ -1,0 +1,13 @@
+//! The queue against a real Redis. One program for all of it, so that it is linked once.
+
+mod cluster;
+mod contention;
+mod fixture;
+mod full;
+mod leases;
+mod memory;
+mod model;
+mod order;
+mod outage;
+mod rebuild;
+mod wake;
