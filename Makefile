@@ -1,0 +1,56 @@
+# The everyday commands. Each is a line or two over hack/setup.sh, cargo and the tool in hack/dev.
+# Variables given here (make up SCORERS=3) reach that tool through the environment.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup up down demo test submit bench crds fmt lint build clean
+
+DEV := cargo run --quiet --package dev --
+
+help: ## Show what there is
+	@echo "make TARGET [VARIABLE=value ...]"; echo
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo; echo "make up, demo: SCORERS SCORER_CONCURRENCY SCORER_LEASE SCORER_GRACE OPERATORS OPERATOR_LEADER_LEASE GATEWAYS POOLS"
+	@echo "               MIRROR_BATCH_OVERFLOW CONTROLLER_MANAGER, GATEWAY_ENV OPERATOR_ENV SCORER_ENV='A=1 B=2',"
+	@echo "               ASSAY_DEV_DATABASE_URL ASSAY_DEV_REDIS_URL ASSAY_DEV_KUBECONFIG (use these instead of our own)"
+	@echo "make bench:    BENCH_JOBS BENCH_SECONDS BENCH_CONCURRENCY=5,50 BENCH_RUBRIC"
+
+setup: ## Install what is missing (quiet when nothing is)
+	@hack/setup.sh
+
+build: ## Build all programs
+	@cargo build --workspace --bins
+
+up: setup build ## Start everything and leave it running; .dev/env says how to reach it
+	@$(DEV) up
+
+down: ## Stop what `make up` started, leaving nothing behind
+	@$(DEV) down
+
+demo: setup build ## Score real source files from nothing to `kubectl get scoringjobs` (SUBMISSIONS=folder)
+	@$(DEV) demo
+
+submit: build ## Score each source file of a folder on the running stack (DIR=folder)
+	@$(if $(DIR),,echo "make submit DIR=folder" >&2; exit 2;) $(DEV) submit
+
+bench: setup build ## Measure POST rate and drain on a stack of its own
+	@$(DEV) bench
+
+test: setup ## Check format and lints, build, and run all tests against real servers
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cargo build --workspace --bins
+	$(DEV) with-servers cargo test --workspace --no-fail-fast
+
+fmt: ## Format all code
+	cargo fmt --all
+
+lint: ## Check format and lints
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+crds: ## Write crds/ anew from the Rust types
+	cargo run --quiet --package operator -- crds
+
+clean: down ## Stop everything and remove what was built here
+	cargo clean

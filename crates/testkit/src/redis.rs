@@ -1,0 +1,110 @@
+//! A Redis server of our own.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::account::Account;
+use crate::folder::in_path;
+use crate::place::Place;
+use crate::readiness;
+use crate::server::Server;
+
+/// A Redis server on a loopback port that keeps nothing on disk: a restart finds it empty.
+#[derive(Debug)]
+pub struct Redis {
+    server: Server,
+    port: u16,
+}
+
+impl Redis {
+    /// Starts it and waits until it answers.
+    pub async fn start(place: &Place) -> Result<Self> {
+        let program = in_path("redis-server").or_else(|| in_path("valkey-server")).context(
+            "Redis is not installed: run `make setup`, or install your system's package redis-server",
+        )?;
+        let port = place.port("redis")?;
+        let launch = place
+            .launch("redis", program)
+            .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no"])
+            .args(["--save", "", "--appendonly", "no", "--dir", "/tmp"])
+            .account(Account::for_servers(&["redis"])?);
+        let redis = Self { server: Server::new(launch), port };
+        redis.start_again().await?;
+        Ok(redis)
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process behind it.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Pid of the running server.
+    pub fn pid(&self) -> Option<i32> {
+        self.server.pid()
+    }
+
+    /// Starts it on the same port, empty, after it was stopped or killed.
+    pub async fn start_again(&self) -> Result<()> {
+        let process = self.server.start().await?;
+        readiness::until(&process, Duration::from_secs(20), async || self.command("PING").await.map(drop))
+            .await
+    }
+
+    /// Stops it.
+    pub async fn stop(&self) -> Result<()> {
+        self.server.terminate(Duration::from_secs(10)).await
+    }
+
+    /// Stops it and starts it again, empty, on the same port.
+    pub async fn restart(&self) -> Result<()> {
+        self.stop().await?;
+        self.start_again().await
+    }
+
+    /// Ends it as a crash would.
+    pub async fn kill9(&self) -> Result<()> {
+        self.server.kill9().await
+    }
+
+    /// Freezes it.
+    pub async fn pause(&self) -> Result<()> {
+        self.server.pause().await
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) -> Result<()> {
+        self.server.resume()
+    }
+
+    /// Empties it.
+    pub async fn flush_all(&self) -> Result<()> {
+        self.command("FLUSHALL").await.map(drop)
+    }
+
+    /// Sends one command, as one would type it, and returns the answer, which must be one line, as the protocol has it:
+    /// `+OK`, `:12`. An answer that starts with `-` is an error.
+    pub async fn command(&self, command: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await.context("connect")?;
+        stream.write_all(format!("{command}\r\n").as_bytes()).await.context("send a command")?;
+        let mut answer = [0; 512];
+        let length = stream.read(&mut answer).await.context("read the answer")?;
+        let answer = String::from_utf8_lossy(&answer[..length]).trim().to_owned();
+        if answer.is_empty() || answer.starts_with('-') {
+            bail!("Redis answers {command} with {answer:?}");
+        }
+        Ok(answer)
+    }
+}

@@ -1,0 +1,305 @@
+//! Describing and starting a stack.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use futures::future::try_join_all;
+
+use crate::control_plane::{ControlPlane, ControlPlaneOptions};
+use crate::folder::TempFolder;
+use crate::kubernetes::Kubernetes;
+use crate::launch::Launch;
+use crate::place::Place;
+use crate::postgres::{Postgres, PostgresOptions};
+use crate::redis::Redis;
+use crate::service::{Service, program_folder};
+use crate::shared;
+use crate::stack::Stack;
+
+/// What a stack consists of.
+#[derive(Debug, Clone)]
+pub struct StackBuilder {
+    place: Option<Place>,
+    own_servers: bool,
+    database_url: Option<String>,
+    redis_url: Option<String>,
+    kubernetes: Option<Kubernetes>,
+    controller_manager: bool,
+    postgres: PostgresOptions,
+    namespace: Option<String>,
+    pools: Vec<String>,
+    gateways: usize,
+    operators: usize,
+    scorers: usize,
+    gateway_env: Vec<(String, String)>,
+    operator_env: Vec<(String, String)>,
+    scorer_env: Vec<(String, String)>,
+}
+
+impl Default for StackBuilder {
+    fn default() -> Self {
+        Self {
+            place: None,
+            own_servers: true,
+            database_url: None,
+            redis_url: None,
+            kubernetes: None,
+            controller_manager: false,
+            postgres: PostgresOptions::default(),
+            namespace: None,
+            pools: vec!["default".to_owned()],
+            gateways: 1,
+            operators: 1,
+            scorers: 1,
+            gateway_env: Vec::new(),
+            operator_env: Vec::new(),
+            scorer_env: Vec::new(),
+        }
+    }
+}
+
+impl StackBuilder {
+    /// Where it keeps its things and how long it lives; by default, in a folder for temporary files until dropped.
+    pub fn place(mut self, place: Place) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Whether it gets a Postgres and a control plane of its own, which a test may then stop (the default), or a
+    /// fresh database and namespace on those that tests share. Redis, which takes no time to start, is always its own.
+    pub fn own_servers(mut self, own: bool) -> Self {
+        self.own_servers = own;
+        self
+    }
+
+    /// Uses a database that is there.
+    pub fn database_url(mut self, url: Option<String>) -> Self {
+        self.database_url = url;
+        self
+    }
+
+    /// Uses a Redis that is there.
+    pub fn redis_url(mut self, url: Option<String>) -> Self {
+        self.redis_url = url;
+        self
+    }
+
+    /// Uses a cluster that is there.
+    pub fn kubernetes(mut self, kubernetes: Option<Kubernetes>) -> Self {
+        self.kubernetes = kubernetes;
+        self
+    }
+
+    /// Runs a controller manager in its control plane.
+    pub fn controller_manager(mut self, run: bool) -> Self {
+        self.controller_manager = run;
+        self
+    }
+
+    /// Sets something of its own Postgres.
+    pub fn postgres_setting(mut self, name: &str, value: &str) -> Self {
+        self.postgres.settings.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Namespace of the gateway's resources; by default `assay`, or a fresh one in a shared cluster.
+    pub fn namespace(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// The pools; scorers are dealt out to them in turn.
+    pub fn pools<S: AsRef<str>>(mut self, pools: &[S]) -> Self {
+        self.pools = pools.iter().map(|pool| pool.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// How many gateways.
+    pub fn gateways(mut self, count: usize) -> Self {
+        self.gateways = count;
+        self
+    }
+
+    /// How many operators.
+    pub fn operators(mut self, count: usize) -> Self {
+        self.operators = count;
+        self
+    }
+
+    /// How many scorers.
+    pub fn scorers(mut self, count: usize) -> Self {
+        self.scorers = count;
+        self
+    }
+
+    /// Sets a variable of every gateway.
+    pub fn gateway_env(mut self, name: &str, value: &str) -> Self {
+        self.gateway_env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets a variable of every operator.
+    pub fn operator_env(mut self, name: &str, value: &str) -> Self {
+        self.operator_env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Sets a variable of every scorer; `ASSAY_LEASE` also of every operator, which has to know it.
+    pub fn scorer_env(mut self, name: &str, value: &str) -> Self {
+        self.scorer_env.push((name.to_owned(), value.to_owned()));
+        if name == "ASSAY_LEASE" {
+            self = self.operator_env(name, value);
+        }
+        self
+    }
+
+    /// Starts it all and waits until it is ready. In a place that stays, adopts what still runs there.
+    pub async fn start(self) -> Result<Stack> {
+        if self.gateways == 0 || self.pools.is_empty() {
+            bail!("a stack needs a gateway and a pool");
+        }
+        let (place, folder) = match &self.place {
+            Some(place) => (place.clone(), None),
+            None => {
+                let folder = TempFolder::new()?;
+                (Place::owned(folder.path()), Some(folder))
+            }
+        };
+        let (database, redis, cluster) = tokio::try_join!(
+            self.start_postgres(&place),
+            self.start_redis(&place),
+            self.start_cluster(&place)
+        )?;
+        let (postgres, database_url) = database;
+        let (redis, redis_url) = redis;
+        let (control_plane, kubernetes) = cluster;
+        let namespace = match &self.namespace {
+            Some(namespace) => namespace.clone(),
+            None if control_plane.is_none() && self.kubernetes.is_none() => {
+                format!("test-{}", uuid::Uuid::new_v4().simple())
+            }
+            None => "assay".to_owned(),
+        };
+        let mut stack = Stack {
+            gateways: Vec::new(),
+            operators: Vec::new(),
+            scorers: Vec::new(),
+            postgres,
+            redis,
+            control_plane,
+            database_url,
+            redis_url,
+            kubernetes,
+            namespace,
+            folder,
+        };
+        prepare_cluster(&stack).await?;
+        let programs = program_folder()?;
+        stack.gateways = self.describe_gateways(&place, &programs, &stack)?;
+        stack.operators = self.describe_operators(&place, &programs, &stack)?;
+        stack.scorers = self.describe_scorers(&place, &programs, &stack)?;
+        // Gateways first: they bring the tables that scorers expect.
+        try_join_all(stack.gateways.iter().map(Service::start)).await?;
+        try_join_all(stack.operators.iter().chain(&stack.scorers).map(Service::start)).await?;
+        Ok(stack)
+    }
+
+    async fn start_postgres(&self, place: &Place) -> Result<(Option<Postgres>, String)> {
+        if let Some(url) = &self.database_url {
+            return Ok((None, url.clone()));
+        }
+        if !self.own_servers {
+            return Ok((None, shared::fresh_database().await?));
+        }
+        let postgres = Postgres::start(place, &self.postgres).await?;
+        let url = postgres.url();
+        Ok((Some(postgres), url))
+    }
+
+    async fn start_redis(&self, place: &Place) -> Result<(Option<Redis>, String)> {
+        if let Some(url) = &self.redis_url {
+            return Ok((None, url.clone()));
+        }
+        let redis = Redis::start(place).await?;
+        let url = redis.url();
+        Ok((Some(redis), url))
+    }
+
+    async fn start_cluster(&self, place: &Place) -> Result<(Option<ControlPlane>, Kubernetes)> {
+        if let Some(kubernetes) = &self.kubernetes {
+            return Ok((None, kubernetes.clone()));
+        }
+        if !self.own_servers {
+            return Ok((None, shared::kubernetes().await?));
+        }
+        let options = ControlPlaneOptions { controller_manager: self.controller_manager, binaries: None };
+        let control_plane = ControlPlane::start(place, &options).await?;
+        let kubernetes = control_plane.kubernetes();
+        Ok((Some(control_plane), kubernetes))
+    }
+
+    fn describe_gateways(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
+        each("gateway", self.gateways, |name, _| {
+            let (port, metrics) = (place.port(name)?, place.port(&format!("{name}-metrics"))?);
+            let launch = place
+                .launch(name, programs.join("gateway"))
+                .env("ASSAY_DATABASE_URL", &stack.database_url)
+                .env("KUBECONFIG", &stack.kubernetes.kubeconfig)
+                .env("ASSAY_NAMESPACE", &stack.namespace)
+                .env("ASSAY_POOLS", self.pools.join(","))
+                .env("ASSAY_LISTEN", format!("127.0.0.1:{port}"))
+                .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{metrics}"));
+            Ok(Service::new(with(launch, &self.gateway_env), port, metrics))
+        })
+    }
+
+    fn describe_operators(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
+        each("operator", self.operators, |name, _| {
+            let port = place.port(name)?;
+            let launch = place
+                .launch(name, programs.join("operator"))
+                .env("ASSAY_DATABASE_URL", &stack.database_url)
+                .env("ASSAY_REDIS_URL", &stack.redis_url)
+                .env("KUBECONFIG", &stack.kubernetes.kubeconfig)
+                .env("ASSAY_NAMESPACE", &stack.namespace)
+                .env("ASSAY_POOLS", self.pools.join(","))
+                .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{port}"));
+            Ok(Service::new(with(launch, &self.operator_env), port, port))
+        })
+    }
+
+    fn describe_scorers(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
+        each("scorer", self.scorers, |name, index| {
+            let port = place.port(name)?;
+            let launch = place
+                .launch(name, programs.join("scorer"))
+                .env("ASSAY_DATABASE_URL", &stack.database_url)
+                .env("ASSAY_REDIS_URL", &stack.redis_url)
+                .env("ASSAY_POOL", &self.pools[index % self.pools.len()])
+                .env("ASSAY_SCORER_NAME", name)
+                .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{port}"));
+            Ok(Service::new(with(launch, &self.scorer_env), port, port))
+        })
+    }
+}
+
+/// Several of a kind: `scorer` when there is one, else `scorer-1`, `scorer-2`, …
+fn each(kind: &str, count: usize, describe: impl Fn(&str, usize) -> Result<Service>) -> Result<Vec<Service>> {
+    let name = |index| {
+        if count == 1 { kind.to_owned() } else { format!("{kind}-{}", index + 1) }
+    };
+    (0..count).map(|index| describe(&name(index), index)).collect()
+}
+
+fn with(launch: Launch, env: &[(String, String)]) -> Launch {
+    env.iter().fold(launch, |launch, (name, value)| launch.env(name, value))
+}
+
+/// Brings the custom resources' definitions and the namespace to the cluster.
+async fn prepare_cluster(stack: &Stack) -> Result<()> {
+    stack.kubernetes.apply_definitions().await?;
+    match stack.kubectl(&["create", "namespace", &stack.namespace]).await {
+        Err(error) if !error.to_string().contains("AlreadyExists") => Err(error),
+        _ => Ok(()),
+    }
+}

