@@ -1,0 +1,83 @@
+//! Accepting single jobs: all that wait share one commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use runtime::GroupCommit;
+use store::{Accepted, InvalidItem, NewJob, Store, StoreError};
+use tokio::sync::Notify;
+use tokio::time::timeout;
+
+use crate::metrics::Metrics;
+use crate::outage::Outage;
+use crate::problem::{Code, Problem};
+use crate::repeat::repeat;
+
+/// The most jobs in one commit.
+const LARGEST_BATCH: usize = 512;
+
+/// Puts single jobs on the record.
+#[derive(Clone, Debug)]
+pub(crate) struct Acceptor {
+    commit: GroupCommit<NewJob, Result<Accepted, InvalidItem>, StoreError>,
+    deadline: Duration,
+}
+
+impl Acceptor {
+    /// Starts the flusher. `recorded` is told of every commit that brought new jobs.
+    pub(crate) fn start(
+        store: Store,
+        deadline: Duration,
+        recorded: Arc<Notify>,
+        postgres: Arc<Outage>,
+        metrics: Metrics,
+    ) -> Acceptor {
+        let commit = GroupCommit::spawn("accept", LARGEST_BATCH, move |jobs: Vec<NewJob>| {
+            let (store, recorded, postgres) = (store.clone(), recorded.clone(), postgres.clone());
+            metrics.accept_batch(jobs.len());
+            async move {
+                // A commit whose answer was lost may have happened. The ids are the same when it is repeated,
+                // which finds that out.
+                let answers = match repeat(|| store.accept(&jobs)).await {
+                    Ok(answers) => answers,
+                    Err(error) => {
+                        if error.is_unavailable() {
+                            postgres.begin(&in_full(&error));
+                        }
+                        return Err(error);
+                    }
+                };
+                postgres.end();
+                if answers.iter().any(|answer| matches!(answer, Ok(Accepted::Created { .. }))) {
+                    recorded.notify_one();
+                }
+                Ok(answers)
+            }
+        });
+        Acceptor { commit, deadline }
+    }
+
+    /// Puts a job on the record. A job whose request ran out of time may be recorded all the same; asked again, the
+    /// client is told of it.
+    pub(crate) async fn accept(&self, job: NewJob) -> Result<Accepted, Problem> {
+        let Ok(answer) = timeout(self.deadline, self.commit.submit(job)).await else {
+            return Err(Problem::unavailable());
+        };
+        answer?.map_err(|invalid| Problem::new(Code::InvalidData, invalid.message))
+    }
+}
+
+/// An error with all its causes, in one line.
+pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        cause = error.source();
+    }
+    text
+}

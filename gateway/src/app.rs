@@ -1,0 +1,28 @@
+//! What the routes share.
+
+use std::sync::Arc;
+
+use domain::Pool;
+use store::Store;
+use tokio::sync::Notify;
+
+use crate::accept::Acceptor;
+use crate::metrics::Metrics;
+
+/// What the routes share.
+pub(crate) struct App {
+    /// The record.
+    pub(crate) store: Store,
+    /// The way into it for single jobs.
+    pub(crate) acceptor: Acceptor,
+    /// Wakes the relay, for jobs that went past the acceptor.
+    pub(crate) recorded: Arc<Notify>,
+    /// The pools that jobs may name.
+    pub(crate) pools: Vec<Pool>,
+    /// The largest body, in bytes.
+    pub(crate) body_limit: usize,
+    /// What is counted.
+    pub(crate) metrics: Metrics,
+}
+
+pub(crate) type SharedApp = Arc<App>;

@@ -1,0 +1,136 @@
+//! What the gateway counts. Label values come from closed sets, so that no client can make up new ones.
+
+use std::sync::atomic::AtomicU64;
+
+use axum::http::StatusCode;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Request {
+    method: &'static str,
+    route: &'static str,
+    status: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Resource {
+    kind: ResourceKind,
+}
+
+/// The kind of a custom resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+pub(crate) enum ResourceKind {
+    ScoringJob,
+    ScoringBatch,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Dependency {
+    of: &'static str,
+}
+
+/// Everything counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Metrics {
+    requests: Family<Request, Counter>,
+    accept_batch: Histogram,
+    created: Family<Resource, Counter>,
+    refused: Family<Resource, Counter>,
+    backlog: Gauge,
+    live: Gauge<u64, AtomicU64>,
+    away: Family<Dependency, Gauge>,
+}
+
+impl Metrics {
+    /// Registers everything under the names that `/metrics` shows.
+    pub(crate) fn register(registry: &mut Registry) -> Metrics {
+        let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
+        let metrics = Metrics {
+            requests: Family::default(),
+            accept_batch: Histogram::new(sizes),
+            created: Family::default(),
+            refused: Family::default(),
+            backlog: Gauge::default(),
+            live: Gauge::default(),
+            away: Family::default(),
+        };
+        let registry = registry.sub_registry_with_prefix("assay_gateway");
+        registry.register(
+            "requests",
+            "Requests answered, by the route's template and the class of the status",
+            metrics.requests.clone(),
+        );
+        registry.register("accept_batch_jobs", "Jobs in one commit", metrics.accept_batch.clone());
+        registry.register("relay_created", "Custom resources created", metrics.created.clone());
+        registry.register(
+            "relay_refused",
+            "Custom resources that the API server refused to create",
+            metrics.refused.clone(),
+        );
+        registry.register(
+            "relay_backlog_jobs",
+            "Jobs that wait for a custom resource, counted to 100000, as last seen by this gateway's relay",
+            metrics.backlog.clone(),
+        );
+        registry.register(
+            "relay_live_jobs",
+            "Jobs that have a ScoringJob, as last seen by this gateway's relay",
+            metrics.live.clone(),
+        );
+        registry.register(
+            "away",
+            "Whether something that the gateway depends on is away",
+            metrics.away.clone(),
+        );
+        metrics
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, method: &axum::http::Method, route: &'static str, status: StatusCode) {
+        let method = match method.as_str() {
+            "GET" => "GET",
+            "POST" => "POST",
+            "PUT" => "PUT",
+            "DELETE" => "DELETE",
+            _ => "other",
+        };
+        let status = match status.as_u16() / 100 {
+            2 => "2xx",
+            4 => "4xx",
+            5 => "5xx",
+            _ => "other",
+        };
+        self.requests.get_or_create(&Request { method, route, status }).inc();
+    }
+
+    /// So many jobs go into one commit.
+    pub(crate) fn accept_batch(&self, jobs: usize) {
+        self.accept_batch.observe(u32::try_from(jobs).unwrap_or(u32::MAX).into());
+    }
+
+    /// So many resources were created.
+    pub(crate) fn created(&self, kind: ResourceKind, number: usize) {
+        self.created.get_or_create(&Resource { kind }).inc_by(u64::try_from(number).unwrap_or(u64::MAX));
+    }
+
+    /// A resource was refused.
+    pub(crate) fn refused(&self, kind: ResourceKind) {
+        self.refused.get_or_create(&Resource { kind }).inc();
+    }
+
+    /// So many jobs wait for a resource, and so many have one of their own.
+    pub(crate) fn relay(&self, waiting: u64, live: u64) {
+        self.backlog.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        self.live.set(live);
+    }
+
+    /// The gauge of whether something that the gateway depends on is away.
+    pub(crate) fn away(&self, of: &'static str) -> Gauge {
+        self.away.get_or_create_owned(&Dependency { of })
+    }
+}

@@ -1,0 +1,198 @@
+//! What is answered when a request cannot be served: RFC 9457 problem details with a stable code.
+
+use std::borrow::Cow;
+use std::error::Error;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use runtime::GroupCommitError;
+use serde::Serialize;
+use store::{Refusal, StoreError};
+use tracing::error;
+
+/// A stable, machine-readable name of what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Code {
+    MalformedJson,
+    InvalidBody,
+    InvalidId,
+    InvalidQuery,
+    UnknownRoute,
+    UnknownSubmission,
+    UnknownJob,
+    UnknownBatch,
+    MethodNotAllowed,
+    NotSubmitted,
+    AlreadySubmitted,
+    JobEnded,
+    BodyTooLarge,
+    UnsupportedMediaType,
+    InvalidContent,
+    InvalidTenant,
+    InvalidPriority,
+    InvalidNotBefore,
+    InvalidBatch,
+    InvalidData,
+    UnknownPool,
+    UnknownRubric,
+    Internal,
+    DatabaseUnavailable,
+}
+
+impl Code {
+    fn as_str(self) -> &'static str {
+        match self {
+            Code::MalformedJson => "malformed_json",
+            Code::InvalidBody => "invalid_body",
+            Code::InvalidId => "invalid_id",
+            Code::InvalidQuery => "invalid_query",
+            Code::UnknownRoute => "unknown_route",
+            Code::UnknownSubmission => "unknown_submission",
+            Code::UnknownJob => "unknown_job",
+            Code::UnknownBatch => "unknown_batch",
+            Code::MethodNotAllowed => "method_not_allowed",
+            Code::NotSubmitted => "not_submitted",
+            Code::AlreadySubmitted => "already_submitted",
+            Code::JobEnded => "job_ended",
+            Code::BodyTooLarge => "body_too_large",
+            Code::UnsupportedMediaType => "unsupported_media_type",
+            Code::InvalidContent => "invalid_content",
+            Code::InvalidTenant => "invalid_tenant",
+            Code::InvalidPriority => "invalid_priority",
+            Code::InvalidNotBefore => "invalid_not_before",
+            Code::InvalidBatch => "invalid_batch",
+            Code::InvalidData => "invalid_data",
+            Code::UnknownPool => "unknown_pool",
+            Code::UnknownRubric => "unknown_rubric",
+            Code::Internal => "internal",
+            Code::DatabaseUnavailable => "database_unavailable",
+        }
+    }
+
+    /// 400: cannot be read. 422: can be read, and asks for what cannot be.
+    fn status(self) -> StatusCode {
+        match self {
+            Code::MalformedJson | Code::InvalidBody | Code::InvalidId | Code::InvalidQuery => {
+                StatusCode::BAD_REQUEST
+            }
+            Code::UnknownRoute | Code::UnknownSubmission | Code::UnknownJob | Code::UnknownBatch => {
+                StatusCode::NOT_FOUND
+            }
+            Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Code::NotSubmitted | Code::AlreadySubmitted | Code::JobEnded => StatusCode::CONFLICT,
+            Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::InvalidContent
+            | Code::InvalidTenant
+            | Code::InvalidPriority
+            | Code::InvalidNotBefore
+            | Code::InvalidBatch
+            | Code::InvalidData
+            | Code::UnknownPool
+            | Code::UnknownRubric => StatusCode::UNPROCESSABLE_ENTITY,
+            Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Code::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// An answer that says what is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+}
+
+/// When a client shall ask again that was answered 503: outages are over in seconds or last for minutes.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+impl Problem {
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem { code, detail: detail.into() }
+    }
+
+    /// The database does not answer.
+    pub(crate) fn unavailable() -> Problem {
+        Problem::new(
+            Code::DatabaseUnavailable,
+            "The database does not answer. The request may be repeated as it is.",
+        )
+    }
+
+    /// A defect: what is known of it goes to the log, not to the client.
+    pub(crate) fn defect(error: &(dyn Error + 'static)) -> Problem {
+        error!(error, "a request met a defect");
+        Problem::internal()
+    }
+
+    pub(crate) fn internal() -> Problem {
+        Problem::new(Code::Internal, "The gateway met a defect of its own; its log says more.")
+    }
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = self.code.status();
+        let body = Body {
+            // The code tells problems apart; there is no page to point to.
+            r#type: "about:blank",
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: &self.detail,
+            code: self.code.as_str(),
+        };
+        let text = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = (status, text).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => Problem::unavailable(),
+            StoreError::Invalid { message, .. } => Problem::new(Code::InvalidData, message),
+            StoreError::Defect(_) => Problem::defect(&error),
+        }
+    }
+}
+
+impl From<GroupCommitError<StoreError>> for Problem {
+    fn from(error: GroupCommitError<StoreError>) -> Self {
+        match error {
+            GroupCommitError::Flush(error) => error.into(),
+            GroupCommitError::Defect(_) | GroupCommitError::Stopped => Problem::defect(&error),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::UnknownSubmission => {
+                Problem::new(Code::UnknownSubmission, "There is no such submission.")
+            }
+            Refusal::NotSubmitted => Problem::new(
+                Code::NotSubmitted,
+                "The submission is still IN_PROGRESS. Submit it first; only what can no longer change is scored.",
+            ),
+            Refusal::UnknownRubric => Problem::new(Code::UnknownRubric, "There is no rubric of this name."),
+            // Ids are drawn by the gateway and never given out twice.
+            Refusal::IdTaken => Problem::defect(&refusal),
+        }
+    }
+}

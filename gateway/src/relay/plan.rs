@@ -1,0 +1,59 @@
+//! One resource for each job, or one for many?
+
+/// How many resources there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// Whether jobs may share a resource at all.
+    pub(crate) batch_overflow: bool,
+    /// How many ScoringJobs there may be at once.
+    pub(crate) live: u64,
+}
+
+/// What becomes of the jobs that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// Each gets a resource of its own.
+    Singles,
+    /// Those with the same choices share one.
+    Batches,
+}
+
+/// Up to so many get a resource of their own, which takes the API server about half a second. When more have
+/// gathered by the next look, they arrive faster than it takes them.
+const MOST_SINGLES: u64 = 500;
+
+/// Decides for the jobs that wait now, while so many ScoringJobs exist.
+pub(crate) fn plan(waiting: u64, live: u64, limits: Limits) -> Plan {
+    let few = waiting <= MOST_SINGLES && live.saturating_add(waiting) <= limits.live;
+    if few || !limits.batch_overflow { Plan::Singles } else { Plan::Batches }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { batch_overflow: true, live: 10_000 };
+
+    #[test]
+    fn while_few_wait_each_gets_its_own_resource() {
+        assert_eq!(plan(1, 0, LIMITS), Plan::Singles);
+        assert_eq!(plan(500, 9_500, LIMITS), Plan::Singles);
+    }
+
+    #[test]
+    fn many_at_once_share_resources() {
+        assert_eq!(plan(501, 0, LIMITS), Plan::Batches);
+    }
+
+    #[test]
+    fn live_resources_are_capped() {
+        assert_eq!(plan(2, 9_999, LIMITS), Plan::Batches);
+        assert_eq!(plan(1, u64::MAX, LIMITS), Plan::Batches);
+    }
+
+    #[test]
+    fn without_overflow_each_always_gets_its_own_resource() {
+        let limits = Limits { batch_overflow: false, live: 10 };
+        assert_eq!(plan(100_000, 100_000, limits), Plan::Singles);
+    }
+}

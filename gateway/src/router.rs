@@ -1,0 +1,71 @@
+//! Every route.
+
+use std::any::Any;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post, put};
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::error;
+
+use crate::app::SharedApp;
+use crate::problem::{Code, Problem};
+use crate::routes::{scoring, submissions};
+
+const SUBMISSIONS: &str = "/api/submissions";
+const SUBMISSION: &str = "/api/submissions/{id}";
+const SUBMISSION_CONTENT: &str = "/api/submissions/{id}/content";
+const SUBMIT: &str = "/api/submissions/{id}/submit";
+const JOBS: &str = "/api/scoring";
+const JOB: &str = "/api/scoring/{id}";
+const RETRY: &str = "/api/scoring/{id}/retry";
+const BATCHES: &str = "/api/scoring/batches";
+const BATCH: &str = "/api/scoring/batches/{id}";
+
+const TEMPLATES: [&str; 9] =
+    [JOBS, JOB, RETRY, BATCHES, BATCH, SUBMISSIONS, SUBMISSION, SUBMISSION_CONTENT, SUBMIT];
+
+/// The API.
+pub(crate) fn router(app: SharedApp) -> Router {
+    Router::new()
+        .route(SUBMISSIONS, post(submissions::create))
+        .route(SUBMISSION, get(submissions::show))
+        .route(SUBMISSION_CONTENT, put(submissions::replace_content))
+        .route(SUBMIT, post(submissions::submit))
+        .route(JOBS, post(scoring::create).get(scoring::list))
+        .route(JOB, get(scoring::show).delete(scoring::cancel))
+        .route(RETRY, post(scoring::retry))
+        .route(BATCHES, post(scoring::batches::create))
+        .route(BATCH, get(scoring::batches::show))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(app.clone(), count))
+        .with_state(app)
+}
+
+async fn unknown_route() -> Problem {
+    Problem::new(Code::UnknownRoute, "There is nothing at this path.")
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(Code::MethodNotAllowed, "This path has other methods; the header Allow lists them.")
+}
+
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message =
+        panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    error!(message, "a request met a panic");
+    Problem::internal().into_response()
+}
+
+async fn count(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let route = TEMPLATES.into_iter().find(|template| matched == Some(template)).unwrap_or("other");
+    let response = next.run(request).await;
+    app.metrics.answered(&method, route, response.status());
+    response
+}

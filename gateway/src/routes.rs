@@ -1,0 +1,4 @@
+//! The routes, each in the file named after it.
+
+pub(crate) mod scoring;
+pub(crate) mod submissions;

@@ -1,0 +1,50 @@
+//! `/api/scoring`
+
+pub(crate) mod batches;
+mod cancel;
+mod create;
+mod job;
+mod list;
+mod retry;
+mod show;
+
+pub(crate) use cancel::cancel;
+pub(crate) use create::create;
+pub(crate) use list::list;
+pub(crate) use retry::retry;
+pub(crate) use show::show;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::{JobId, JobStatus};
+use serde::Serialize;
+use store::Accepted;
+
+use crate::problem::{Code, Problem};
+
+/// What a request for a job is answered: the job that scores the submission, be it a new one or one that was there.
+#[derive(Serialize)]
+struct Ticket {
+    job_id: JobId,
+    status: JobStatus,
+}
+
+impl Ticket {
+    /// The answer to what came of the request.
+    fn answer(accepted: Accepted) -> Result<Response, Problem> {
+        let (code, job_id, status) = match accepted {
+            Accepted::Created { id } => (StatusCode::ACCEPTED, id, JobStatus::Queued),
+            Accepted::Existing { id, status } => (StatusCode::OK, id, status),
+            Accepted::Refused(refusal) => return Err(refusal.into()),
+        };
+        Ok((code, Json(Ticket { job_id, status })).into_response())
+    }
+}
+
+fn no_such_job() -> Problem {
+    Problem::new(Code::UnknownJob, "There is no such job.")
+}
+
+/// Who acts, in the record: until clients have names, the way they came.
+const ACTOR: &str = "the API";

@@ -1,0 +1,24 @@
+//! `/api/scoring/batches`
+
+mod create;
+mod show;
+
+pub(crate) use create::create;
+pub(crate) use show::show;
+
+use domain::SubmissionId;
+use serde::Serialize;
+
+/// A submission that did not become a member.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Rejected {
+    submission_id: SubmissionId,
+    code: String,
+}
+
+impl From<store::Rejected> for Rejected {
+    fn from(rejected: store::Rejected) -> Self {
+        Rejected { submission_id: rejected.submission_id, code: rejected.code }
+    }
+}

@@ -1,0 +1,76 @@
+//! `POST /api/scoring/batches`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use domain::{BatchId, SubmissionId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+use store::{BATCH_LIMIT, BatchOrigin, NewBatch, Refusal};
+
+use super::Rejected;
+use crate::app::SharedApp;
+use crate::extract;
+use crate::knobs::Choices;
+use crate::problem::{Code, Problem};
+use crate::repeat::repeat;
+use crate::traceparent::Traceparent;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Request {
+    submission_ids: Vec<SubmissionId>,
+    rubric: Option<String>,
+    pool: Option<String>,
+    priority: Option<Number>,
+    not_before: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    batch_id: BatchId,
+    total: u32,
+    accepted: u32,
+    rejected: Vec<Rejected>,
+}
+
+/// Asks for many submissions to be scored alike, in one commit. Those that cannot be are named, and do not keep the
+/// others out.
+pub(crate) async fn create(
+    State(app): State<SharedApp>,
+    Traceparent(traceparent): Traceparent,
+    extract::Json(request): extract::Json<Request>,
+) -> Result<Response, Problem> {
+    let Request { submission_ids, rubric, pool, priority, not_before } = request;
+    if submission_ids.is_empty() || submission_ids.len() > BATCH_LIMIT {
+        let detail =
+            format!("submissionIds has {} of them: 1 to {BATCH_LIMIT} are possible.", submission_ids.len());
+        return Err(Problem::new(Code::InvalidBatch, detail));
+    }
+    let knobs = Choices { rubric, pool, priority, not_before }.into_knobs(&app.pools)?;
+    if repeat(|| app.store.current_rubric_version(&knobs.rubric)).await?.is_none() {
+        return Err(Refusal::UnknownRubric.into());
+    }
+    let id = BatchId::now_v7();
+    let batch = NewBatch {
+        id,
+        tenant: None,
+        submission_ids,
+        knobs,
+        origin: BatchOrigin::Api,
+        traceparent,
+        resource: None,
+    };
+    // Under the same id, a repetition finds out what was done.
+    let accepted = repeat(|| app.store.accept_batch(&batch)).await?;
+    app.recorded.notify_one();
+    let answer = Answer {
+        batch_id: id,
+        total: accepted.total,
+        accepted: accepted.accepted,
+        rejected: accepted.rejected.into_iter().map(Rejected::from).collect(),
+    };
+    Ok((StatusCode::ACCEPTED, Json(answer)).into_response())
+}

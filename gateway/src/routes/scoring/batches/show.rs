@@ -1,0 +1,76 @@
+//! `GET /api/scoring/batches/:id`
+
+use axum::Json;
+use axum::extract::State;
+use domain::{BatchId, JobId, Pool, Priority, SubmissionId};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::Rejected;
+use crate::app::SharedApp;
+use crate::extract::Id;
+use crate::problem::{Code, Problem};
+use crate::repeat::repeat;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Batch {
+    #[serde(rename = "batch_id")]
+    batch_id: BatchId,
+    total: u32,
+    accepted: u32,
+    rejected: Vec<Rejected>,
+    queued: u32,
+    running: u32,
+    done: u32,
+    error: u32,
+    mean_score: Option<f64>,
+    first_failures: Vec<Failure>,
+    rubric: String,
+    pool: Pool,
+    priority: Priority,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    completed_at: Option<Timestamp>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    #[serde(rename = "job_id")]
+    job_id: JobId,
+    submission_id: SubmissionId,
+    code: String,
+    message: String,
+}
+
+/// Shows a batch and how its members stand.
+pub(crate) async fn show(State(app): State<SharedApp>, Id(id): Id) -> Result<Json<Batch>, Problem> {
+    let found = repeat(|| app.store.batch(id)).await?;
+    let store::BatchDetail { batch, counts } =
+        found.ok_or_else(|| Problem::new(Code::UnknownBatch, "There is no such batch."))?;
+    let failures = counts.failures.into_iter().map(|failure| Failure {
+        job_id: failure.job,
+        submission_id: failure.submission_id,
+        code: failure.code,
+        message: failure.message,
+    });
+    Ok(Json(Batch {
+        batch_id: batch.id,
+        total: batch.total,
+        accepted: counts.queued + counts.running + counts.done + counts.error,
+        rejected: batch.rejected.into_iter().map(Rejected::from).collect(),
+        queued: counts.queued,
+        running: counts.running,
+        done: counts.done,
+        error: counts.error,
+        mean_score: counts.mean_score,
+        first_failures: failures.collect(),
+        rubric: batch.knobs.rubric,
+        pool: batch.knobs.pool,
+        priority: batch.knobs.priority,
+        created_at: batch.created_at,
+        started_at: counts.started_at,
+        completed_at: counts.completed_at,
+    }))
+}

@@ -1,0 +1,28 @@
+//! `DELETE /api/scoring/:id`
+
+use axum::Json;
+use axum::extract::State;
+use store::{CancelRequest, Cancelled};
+
+use super::show::Detail;
+use super::{ACTOR, no_such_job};
+use crate::app::SharedApp;
+use crate::extract::Id;
+use crate::problem::{Code, Problem};
+use crate::repeat::repeat;
+
+/// Cancels a job. One that was cancelled before is answered the same, so that a lost answer can be asked for again.
+pub(crate) async fn cancel(State(app): State<SharedApp>, Id(id): Id) -> Result<Json<Detail>, Problem> {
+    let reason = "a client asked for it".to_owned();
+    let requests = [CancelRequest { job: id, by: ACTOR.to_owned(), reason }];
+    match repeat(|| app.store.cancel(&requests)).await?.pop() {
+        Some(Cancelled::Cancelled { .. } | Cancelled::AlreadyCancelled { .. }) => {
+            let detail = repeat(|| app.store.job(id)).await?.ok_or_else(no_such_job)?;
+            Ok(Json(detail.into()))
+        }
+        Some(Cancelled::AlreadyEnded { status }) => {
+            Err(Problem::new(Code::JobEnded, format!("The job has ended: it is {status}.")))
+        }
+        Some(Cancelled::NotFound) | None => Err(no_such_job()),
+    }
+}

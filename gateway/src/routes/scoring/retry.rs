@@ -1,0 +1,34 @@
+//! `POST /api/scoring/:id/retry`
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::JobId;
+use store::{Accepted, Retried, RetryRequest};
+
+use super::{ACTOR, Ticket, no_such_job};
+use crate::app::SharedApp;
+use crate::extract::Id;
+use crate::problem::Problem;
+use crate::repeat::repeat;
+use crate::traceparent::Traceparent;
+
+/// Asks for a new job for the submission of one that has ended, with the same choices. While a job of the submission
+/// is active, be it this one, that one is the answer.
+pub(crate) async fn retry(
+    State(app): State<SharedApp>,
+    Id(id): Id,
+    Traceparent(traceparent): Traceparent,
+) -> Result<Response, Problem> {
+    let request =
+        RetryRequest { job: id, new_id: JobId::now_v7(), by: ACTOR.to_owned(), tenant: None, traceparent };
+    match repeat(|| app.store.retry(&request)).await? {
+        Retried::Answered(accepted) => {
+            if matches!(accepted, Accepted::Created { .. }) {
+                app.recorded.notify_one();
+            }
+            Ticket::answer(accepted)
+        }
+        Retried::StillActive { status } => Ticket::answer(Accepted::Existing { id, status }),
+        Retried::NotFound => Err(no_such_job()),
+    }
+}

@@ -1,0 +1,16 @@
+//! `POST /api/submissions/:id/submit`
+
+use axum::extract::State;
+use store::SubmissionStatus;
+
+use super::Standing;
+use crate::app::SharedApp;
+use crate::extract::Id;
+use crate::problem::Problem;
+use crate::repeat::repeat;
+
+/// Makes a submission final. Doing so again is harmless.
+pub(crate) async fn submit(State(app): State<SharedApp>, Id(id): Id) -> Result<Standing, Problem> {
+    repeat(|| app.store.submit(id, None)).await??;
+    Ok(Standing::new(id, SubmissionStatus::Submitted))
+}

@@ -1,0 +1,157 @@
+//! Starting everything, and stopping it in order.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use axum::serve::ListenerExt;
+use prometheus_client::registry::Registry;
+use runtime::{Health, Shutdown, serve_health};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, info, warn};
+
+use crate::accept::Acceptor;
+use crate::app::App;
+use crate::cluster::Cluster;
+use crate::metrics::Metrics;
+use crate::outage::Outage;
+use crate::relay::{self, Relayer};
+use crate::router::router;
+use crate::{Settings, schema};
+
+/// Where a gateway listens.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For the API and the probes.
+    pub http: TcpListener,
+    /// For metrics and the probes, also while the gateway drains.
+    pub metrics: TcpListener,
+}
+
+impl Listeners {
+    /// Listens where the settings say.
+    ///
+    /// # Errors
+    /// When something else listens there.
+    pub async fn bind(settings: &Settings) -> anyhow::Result<Listeners> {
+        let bind = async |address| {
+            TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+        };
+        Ok(Listeners { http: bind(settings.listen).await?, metrics: bind(settings.metrics_addr).await? })
+    }
+}
+
+/// Serves until the stop is requested, and then drains: first the requests under way, then the relay.
+///
+/// # Errors
+/// When the settings contradict each other or a listener fails.
+pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
+    settings.check()?;
+    let mut registry = Registry::default();
+    let metrics = Metrics::register(&mut registry);
+    let store = Store::connect(&settings.store()).context("ASSAY_DATABASE_URL cannot be used")?;
+    let postgres = Arc::new(Outage::of("postgres", metrics.away("postgres")));
+    let recorded = Arc::new(Notify::new());
+    let (prepared_tx, prepared) = watch::channel(false);
+
+    // Whatever is still running when this function ends, however it ends, ends with it.
+    let mut background = JoinSet::new();
+    background.spawn(schema::prepare(
+        store.clone(),
+        settings.migration_url().to_owned(),
+        postgres.clone(),
+        prepared_tx,
+        shutdown.clone(),
+    ));
+    let health = Health::new(shutdown.clone(), registry).ready_when("postgres", {
+        let (store, prepared) = (store.clone(), prepared.clone());
+        move || schema::is_ready(store.clone(), prepared.clone())
+    });
+    background.spawn(serve_metrics(listeners.metrics, health.clone()));
+
+    let relayer = Relayer {
+        store: store.clone(),
+        cluster: Cluster::new(settings.kubeconfig.clone()),
+        namespace: settings.namespace.clone(),
+        limits: relay::Limits {
+            batch_overflow: settings.mirror_batch_overflow,
+            live: settings.mirror_live_limit,
+        },
+        kubernetes: Outage::of("kubernetes", metrics.away("kubernetes")),
+        metrics: metrics.clone(),
+    };
+    let relay_stop = Shutdown::default();
+    let mut relay = JoinSet::new();
+    relay.spawn(relay::run(relayer, recorded.clone(), prepared, postgres.clone(), relay_stop.clone()));
+
+    let deadline = settings.request_timeout;
+    let app = Arc::new(App {
+        store: store.clone(),
+        acceptor: Acceptor::start(store.clone(), deadline, recorded.clone(), postgres, metrics.clone()),
+        recorded,
+        pools: settings.pools.clone(),
+        body_limit: settings.body_limit,
+        metrics,
+    });
+    let api = router(app).merge(health.probes());
+    info!(listen = %listeners.http.local_addr()?, namespace = settings.namespace, "serving");
+    let grace_ends =
+        serve(listeners.http, api, &shutdown, settings.drain_delay, settings.drain_grace).await?;
+
+    relay_stop.request();
+    if timeout_at(grace_ends, relay.join_next()).await.is_err() {
+        warn!("the relay did not finish its round in time; what is left is relayed at the next start");
+    }
+    timeout_at(grace_ends, store.close()).await.ok();
+    info!("stopped");
+    Ok(())
+}
+
+/// Serves the API until the stop is requested and what was under way is answered. Says when the grace ends.
+async fn serve(
+    listener: TcpListener,
+    api: Router,
+    shutdown: &Shutdown,
+    delay: Duration,
+    grace: Duration,
+) -> std::io::Result<Instant> {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            debug!(%error, "a connection goes on with delays");
+        }
+    });
+    let stop = {
+        let shutdown = shutdown.clone();
+        async move {
+            shutdown.requested().await;
+            tokio::time::sleep(delay).await;
+        }
+    };
+    let mut serving = pin!(axum::serve(listener, api).with_graceful_shutdown(stop).into_future());
+    let serving_ended = tokio::select! {
+        biased;
+        ended = &mut serving => Some(ended),
+        () = shutdown.requested() => None,
+    };
+    let grace_ends = Instant::now() + delay + grace;
+    let ended = match serving_ended {
+        Some(ended) => ended,
+        None => timeout_at(grace_ends, serving).await.unwrap_or_else(|_elapsed| {
+            warn!("requests under way did not finish in time and are cut off");
+            Ok(())
+        }),
+    };
+    ended.map(|()| grace_ends)
+}
+
+async fn serve_metrics(listener: TcpListener, health: Health) {
+    if let Err(error) = serve_health(listener, health).await {
+        warn!(%error, "metrics are no longer served");
+    }
+}

@@ -1,0 +1,198 @@
+//! Flags and environment.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{ArgAction, Parser};
+use domain::Pool;
+use domain::duration;
+use runtime::Telemetry;
+
+/// The gateway of Assay: takes submissions and requests for scores over HTTP.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "gateway", version)]
+pub struct Settings {
+    /// Where to serve the API.
+    #[arg(long, env = "ASSAY_LISTEN", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// Where to serve /metrics, and the probes once more.
+    #[arg(long, env = "ASSAY_METRICS_ADDR", default_value = "0.0.0.0:9090")]
+    pub metrics_addr: SocketAddr,
+    /// The database: `postgres://user:password@host:port/database`.
+    #[arg(long, env = "ASSAY_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// The same database past any connection pooler, to migrate its schema; by default the URL above.
+    #[arg(long, env = "ASSAY_DATABASE_MIGRATION_URL", hide_env_values = true)]
+    pub database_migration_url: Option<String>,
+    /// The database is reached through a pooler that gives each transaction another connection.
+    #[arg(long, env = "ASSAY_DATABASE_POOLED", default_value_t = false, action = ArgAction::Set)]
+    pub database_pooled: bool,
+    /// Statements prepared on each connection; 0 for a PgBouncer before 1.21.
+    #[arg(long, env = "ASSAY_DATABASE_STATEMENT_CACHE", default_value_t = 100)]
+    pub database_statement_cache: usize,
+    /// The most connections to the database.
+    #[arg(long, env = "ASSAY_DATABASE_CONNECTIONS", default_value_t = 10)]
+    pub database_connections: u32,
+    /// The namespace of the custom resources.
+    #[arg(long, env = "ASSAY_NAMESPACE", default_value = "assay")]
+    pub namespace: String,
+    /// The pools that jobs may name, separated by commas. A job that names none goes to `default` if that is listed,
+    /// else to the first.
+    #[arg(long, env = "ASSAY_POOLS", default_value = "default", value_delimiter = ',')]
+    pub pools: Vec<Pool>,
+    /// How to reach Kubernetes, as files separated by colons; without it, as a Pod does. The ambient ~/.kube/config is never used.
+    #[arg(long, env = "KUBECONFIG")]
+    pub kubeconfig: Option<String>,
+    /// Whether jobs become a ScoringBatch when more are waiting than Kubernetes takes one by one.
+    #[arg(long, env = "ASSAY_MIRROR_BATCH_OVERFLOW", default_value_t = true, action = ArgAction::Set)]
+    pub mirror_batch_overflow: bool,
+    /// How many ScoringJobs there may be at once before jobs overflow into batches; means nothing without overflow.
+    #[arg(long, env = "ASSAY_MIRROR_LIVE_LIMIT", default_value_t = 10_000)]
+    pub mirror_live_limit: u64,
+    /// The largest body of a request, in bytes.
+    #[arg(long, env = "ASSAY_BODY_LIMIT", default_value_t = 1024 * 1024)]
+    pub body_limit: usize,
+    /// How long a request may wait for the database before it is answered 503.
+    #[arg(long, env = "ASSAY_REQUEST_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
+    pub request_timeout: Duration,
+    /// How long to go on accepting connections after the signal to stop, for load balancers to notice.
+    #[arg(long, env = "ASSAY_DRAIN_DELAY", default_value = "0s", value_parser = duration::parse)]
+    pub drain_delay: Duration,
+    /// How long requests under way, and then the relay, may take to finish after that.
+    #[arg(long, env = "ASSAY_DRAIN_GRACE", default_value = "20s", value_parser = duration::parse)]
+    pub drain_grace: Duration,
+    /// How to log.
+    #[command(flatten)]
+    pub telemetry: Telemetry,
+}
+
+/// Settings that cannot hold together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Contradiction {
+    /// A transaction pooler breaks the lock under which the schema is migrated.
+    #[error(
+        "ASSAY_DATABASE_POOLED is set, so ASSAY_DATABASE_MIGRATION_URL must lead to Postgres past the pooler"
+    )]
+    PooledMigration,
+    /// Relaying takes two, requests need others beside them.
+    #[error("ASSAY_DATABASE_CONNECTIONS is {0}: at least 4 are needed")]
+    FewConnections(u32),
+    /// Requests under way would be cut off at every stop.
+    #[error(
+        "ASSAY_DRAIN_GRACE ({grace:?}) is shorter than ASSAY_REQUEST_TIMEOUT ({request:?}): requests under way \
+         would be cut off"
+    )]
+    ShortGrace {
+        /// The grace.
+        grace: Duration,
+        /// The longest that a request may take.
+        request: Duration,
+    },
+    /// Every request would be answered 503.
+    #[error("ASSAY_REQUEST_TIMEOUT is {0:?}: at least 100ms are needed")]
+    NoTime(Duration),
+    /// Not even a request for one job fits.
+    #[error("ASSAY_BODY_LIMIT is {0} bytes: at least 1024 are needed")]
+    SmallBody(usize),
+    /// Only one can listen there.
+    #[error("ASSAY_LISTEN and ASSAY_METRICS_ADDR are both {0}")]
+    SameAddress(SocketAddr),
+    /// It cannot be a namespace.
+    #[error("ASSAY_NAMESPACE {0:?} cannot name a namespace: use 1 to 63 of a-z, 0-9 and '-'")]
+    Namespace(String),
+    /// It means nothing, and is likely a slip for another name.
+    #[error("ASSAY_POOLS names {0} twice")]
+    PoolTwice(Pool),
+}
+
+impl Settings {
+    /// Refuses settings that cannot hold together.
+    ///
+    /// # Errors
+    /// The first contradiction found.
+    pub fn check(&self) -> Result<(), Contradiction> {
+        if self.database_pooled && self.database_migration_url.is_none() {
+            return Err(Contradiction::PooledMigration);
+        }
+        if self.database_connections < 4 {
+            return Err(Contradiction::FewConnections(self.database_connections));
+        }
+        if self.request_timeout < Duration::from_millis(100) {
+            return Err(Contradiction::NoTime(self.request_timeout));
+        }
+        if self.drain_grace < self.request_timeout {
+            return Err(Contradiction::ShortGrace { grace: self.drain_grace, request: self.request_timeout });
+        }
+        if self.body_limit < 1024 {
+            return Err(Contradiction::SmallBody(self.body_limit));
+        }
+        if self.listen == self.metrics_addr && self.listen.port() != 0 {
+            return Err(Contradiction::SameAddress(self.listen));
+        }
+        // A namespace and a pool are both named by an RFC 1123 label.
+        if self.namespace.parse::<Pool>().is_err() {
+            return Err(Contradiction::Namespace(self.namespace.clone()));
+        }
+        let twice = self.pools.iter().enumerate().find(|(at, pool)| self.pools[..*at].contains(pool));
+        match twice {
+            Some((_, pool)) => Err(Contradiction::PoolTwice(pool.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// How the store is to reach Postgres. A call that failed is repeated once within the time of a request.
+    pub(crate) fn store(&self) -> store::Settings {
+        let deadline = self.request_timeout / 2;
+        store::Settings {
+            application_name: "assay-gateway".to_owned(),
+            max_connections: self.database_connections,
+            acquire_timeout: deadline.min(Duration::from_secs(1)),
+            deadline,
+            statement_cache: self.database_statement_cache,
+            pooled: self.database_pooled,
+            ..store::Settings::new(&self.database_url)
+        }
+    }
+
+    /// Where the schema is migrated.
+    pub(crate) fn migration_url(&self) -> &str {
+        self.database_migration_url.as_ref().unwrap_or(&self.database_url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(flags: &[&str]) -> Settings {
+        let always = ["gateway", "--database-url", "postgres://localhost/assay"];
+        Settings::try_parse_from(always.iter().chain(flags)).expect("flags that can be read")
+    }
+
+    #[test]
+    fn the_defaults_hold_together() {
+        assert_eq!(settings(&[]).check(), Ok(()));
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let refused = |flags: &[&str]| settings(flags).check().expect_err("a contradiction");
+        assert_eq!(refused(&["--database-pooled", "true"]), Contradiction::PooledMigration);
+        assert_eq!(refused(&["--database-connections", "3"]), Contradiction::FewConnections(3));
+        assert!(matches!(refused(&["--drain-grace", "4s"]), Contradiction::ShortGrace { .. }));
+        assert!(matches!(refused(&["--request-timeout", "0s"]), Contradiction::NoTime(_)));
+        assert_eq!(refused(&["--body-limit", "10"]), Contradiction::SmallBody(10));
+        assert!(matches!(refused(&["--metrics-addr", "0.0.0.0:8080"]), Contradiction::SameAddress(_)));
+        assert!(matches!(refused(&["--namespace", "A/B"]), Contradiction::Namespace(_)));
+        assert!(matches!(refused(&["--pools", "a,b,a"]), Contradiction::PoolTwice(_)));
+    }
+
+    #[test]
+    fn pools_are_a_list_of_labels() {
+        let pools: Vec<String> =
+            settings(&["--pools", "default,gpu"]).pools.into_iter().map(String::from).collect();
+        assert_eq!(pools, ["default", "gpu"]);
+        let bad = ["gateway", "--database-url", "x", "--pools", "default,"];
+        assert!(Settings::try_parse_from(bad).is_err());
+    }
+}

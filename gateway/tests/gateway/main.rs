@@ -1,0 +1,13 @@
+//! The gateway as its clients, Postgres and Kubernetes see it: real servers, started in this process on free ports.
+
+mod batches;
+mod bodies;
+mod drain;
+mod fixture;
+mod jobs;
+mod link;
+mod outage;
+mod relay;
+mod relay_faults;
+mod scoring;
+mod submissions;
