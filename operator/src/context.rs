@@ -1,0 +1,123 @@
+//! What the leader works with.
+
+use std::sync::Arc;
+
+use domain::Pool;
+use kube::api::Api;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::{Client, Resource, ResourceExt};
+use runtime::{GroupCommit, GroupCommitError};
+use store::{InvalidItem, Resolved, ResourceRef, ResourceRequest, Store, StoreError, ToQueue};
+use uuid::Uuid;
+
+use crate::Settings;
+use crate::cluster::Kind;
+use crate::metrics::{Metrics, QueuedBy};
+use crate::queueing::{QueueKeeper, QueueingError};
+
+/// The most resources that one statement resolves, and the most jobs that one script call queues.
+const LARGEST_BATCH: usize = 512;
+
+/// Everything a reconciliation needs.
+pub struct Context {
+    pub(crate) client: Client,
+    pub(crate) store: Store,
+    pub(crate) keeper: QueueKeeper,
+    pub(crate) events: Recorder,
+    pub(crate) metrics: Metrics,
+    pub(crate) pools: Vec<Pool>,
+    /// The only namespace whose resources are taken up, if there is one.
+    watch_namespace: Option<String>,
+    /// The namespace in which a resource's name is its job's id.
+    pub(crate) gateway_namespace: String,
+    /// Resources wait here to be resolved together.
+    pub(crate) resolve: GroupCommit<ResourceRequest, Result<Resolved, InvalidItem>, Arc<StoreError>>,
+    /// Jobs wait here to be queued together.
+    pub(crate) queue: GroupCommit<ToQueue, (), Arc<QueueingError>>,
+}
+
+/// Why a resource was not reconciled; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Postgres did not answer.
+    #[error("cannot resolve the resource in Postgres")]
+    Resolve(#[source] GroupCommitError<Arc<StoreError>>),
+    /// Postgres did not answer.
+    #[error("cannot read or write Postgres")]
+    Store(#[from] StoreError),
+    /// Redis or Postgres did not answer.
+    #[error("cannot queue the job")]
+    Queue(#[source] GroupCommitError<Arc<QueueingError>>),
+    /// Redis or Postgres did not answer.
+    #[error("cannot change the queue")]
+    Queueing(#[from] QueueingError),
+    /// The API server did not do as asked.
+    #[error("cannot write to the API server")]
+    Cluster(#[from] crate::cluster::ClusterError),
+    /// The API server gave an object without name, namespace or uid.
+    #[error("the API server gave an object without name, namespace or uid")]
+    Nameless,
+}
+
+impl Context {
+    /// The leader's tools.
+    pub fn new(client: Client, keeper: QueueKeeper, metrics: Metrics, settings: &Settings) -> Self {
+        let store = keeper.store.clone();
+        let reporter =
+            Reporter { controller: "assay-operator".to_owned(), instance: Some(settings.name.clone()) };
+        let resolve = GroupCommit::spawn("resolve", LARGEST_BATCH, {
+            let store = store.clone();
+            move |requests: Vec<ResourceRequest>| {
+                let store = store.clone();
+                async move { store.resolve(&requests).await.map_err(Arc::new) }
+            }
+        });
+        let queue = GroupCommit::spawn("queue", LARGEST_BATCH, {
+            let keeper = keeper.clone();
+            move |jobs: Vec<ToQueue>| {
+                let keeper = keeper.clone();
+                async move {
+                    keeper.queue_and_note(&jobs, QueuedBy::RESOURCE).await.map_err(Arc::new)?;
+                    Ok(vec![(); jobs.len()])
+                }
+            }
+        });
+        let events = Recorder::new(client.clone(), reporter);
+        Context {
+            client,
+            store,
+            keeper,
+            events,
+            metrics,
+            pools: settings.pools.clone(),
+            watch_namespace: settings.watch_namespace.clone(),
+            gateway_namespace: settings.namespace.clone(),
+            resolve,
+            queue,
+        }
+    }
+
+    /// The resources of a kind that are taken up.
+    pub(crate) fn watched<K: Kind>(&self) -> Api<K> {
+        match &self.watch_namespace {
+            Some(namespace) => Api::namespaced(self.client.clone(), namespace),
+            None => Api::all(self.client.clone()),
+        }
+    }
+
+    /// Which resource this is.
+    ///
+    /// # Errors
+    /// [`ReconcileError::Nameless`], which the API server never causes.
+    pub fn reference<K: Resource>(&self, resource: &K) -> Result<ResourceRef, ReconcileError> {
+        let uid = resource.uid().and_then(|uid| uid.parse().ok()).ok_or(ReconcileError::Nameless)?;
+        let namespace = resource.namespace().ok_or(ReconcileError::Nameless)?;
+        Ok(ResourceRef { namespace, name: resource.name_any(), uid })
+    }
+
+    /// The id that the resource's name stands for, if the gateway may have made it.
+    pub fn named_id(&self, resource: &ResourceRef) -> Option<Uuid> {
+        let by_gateway = resource.namespace == self.gateway_namespace;
+        by_gateway.then(|| resource.name.parse().ok()).flatten()
+    }
+}

@@ -1,0 +1,110 @@
+//! Shows in `.status` what the rows say. Level-triggered: a row whose version is above the one that was shown is
+//! shown as it is now, so a job that hurried through several states costs one write.
+
+use std::sync::Arc;
+
+use domain::{ErrorCode, JobId, JobStatus};
+use futures::{StreamExt, stream};
+use kube::runtime::events::EventType;
+use kube::runtime::reflector::{ObjectRef, Store};
+use resources::ScoringJob;
+use runtime::Outage;
+use store::{JobRow, Mirror, StoreError};
+use tracing::warn;
+
+use super::reconcile::publish;
+use super::status;
+use super::watch::REST;
+use crate::cluster::{has_uid, write_status};
+use crate::context::Context;
+
+/// The rows of one round.
+const PAGE: u32 = 500;
+
+/// How many writes are under way at once.
+const CONCURRENT_WRITES: usize = 64;
+
+/// Shows changes for as long as this replica leads.
+pub(super) async fn show_changes(context: Arc<Context>, resources: Store<ScoringJob>) {
+    let (mut after, mut outage) = (None, Outage::default());
+    loop {
+        match show_page(&context, &resources, after).await {
+            Ok(last) => {
+                outage.over();
+                after = last;
+            }
+            Err(error) => {
+                if outage.begins() {
+                    let error = &error as &dyn std::error::Error;
+                    warn!(error, "cannot show what became of jobs; will go on trying");
+                }
+            }
+        }
+        if after.is_none() {
+            tokio::time::sleep(REST).await;
+        }
+    }
+}
+
+/// Shows one page of changed rows. Returns where the next begins, or nothing after the last.
+async fn show_page(
+    context: &Context,
+    resources: &Store<ScoringJob>,
+    after: Option<JobId>,
+) -> Result<Option<JobId>, StoreError> {
+    let rows = context.store.changed(after, PAGE).await?;
+    let last = rows.last().filter(|_| rows.len() == PAGE as usize).map(|row| row.id);
+    let shown: Vec<(JobId, i64)> = stream::iter(rows)
+        .map(|row| async move { show(&row, context, resources).await.then_some((row.id, row.version)) })
+        .buffer_unordered(CONCURRENT_WRITES)
+        .filter_map(|shown| async move { shown })
+        .collect()
+        .await;
+    if !shown.is_empty() {
+        context.store.mark_status_mirrored(&shown).await?;
+    }
+    Ok(last)
+}
+
+/// Shows one row. False when that has to be tried again.
+async fn show(row: &JobRow, context: &Context, resources: &Store<ScoringJob>) -> bool {
+    let Mirror::Job { namespace, name, uid: Some(uid) } = &row.mirror else {
+        return false;
+    };
+    // Not seen yet, or deleted: the watch tells.
+    let Some(resource) = resources.get(&ObjectRef::new(name).within(namespace)) else {
+        return false;
+    };
+    if !has_uid(resource.as_ref(), *uid) {
+        return false;
+    }
+    let wanted = status::of_row(row);
+    if resource.status.as_ref() == Some(&wanted) {
+        return true;
+    }
+    match write_status(&context.client, resource.as_ref(), &wanted).await {
+        Ok(()) => {
+            context.metrics.statuses.inc();
+            announce_failure(row, &resource, context).await;
+            true
+        }
+        // Another version than the one seen: the watch brings it. Gone: the watch tells.
+        Err(error) if error.is_conflict() || error.is_not_found() => false,
+        Err(error) => {
+            tracing::debug!(job = %row.id, error = %error, "cannot write a status yet");
+            false
+        }
+    }
+}
+
+/// A job that failed for good is something to act on; one that a person cancelled is not.
+async fn announce_failure(row: &JobRow, resource: &ScoringJob, context: &Context) {
+    let Some(code) = row.error_code.as_ref().filter(|_| row.status == JobStatus::Error) else {
+        return;
+    };
+    if *code != ErrorCode::CANCELLED {
+        let note: String = row.feedback.as_deref().unwrap_or_default().chars().take(900).collect();
+        publish(resource, EventType::Warning, &status::camel_case(code.as_str()), &note, "Score", context)
+            .await;
+    }
+}

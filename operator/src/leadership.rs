@@ -1,0 +1,169 @@
+//! Which replica may write to Kubernetes.
+//!
+//! The leader holds a `coordination.k8s.io` Lease. It stops its work, before the Lease can have run out, as soon as
+//! it cannot renew; what it had sent by then is bounded by the request timeout. Everything that needs no Kubernetes
+//! goes on without leadership.
+
+mod decision;
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::Client;
+use kube::api::{Api, PostParams};
+use runtime::Shutdown;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::decision::{Observation, Turn, turn};
+use crate::cluster::{ClusterError, within_deadline};
+use crate::metrics::Metrics;
+
+/// The name of the Lease, one for each namespace that an Assay is installed in.
+pub const LEASE_NAME: &str = "assay-operator";
+
+/// How long a standby waits between two looks at the Lease.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Takes part in the election until the process stops.
+pub struct Candidate {
+    leases: Api<Lease>,
+    name: String,
+    duration: Duration,
+    metrics: Metrics,
+}
+
+impl Candidate {
+    /// A candidate of this name. `duration` is how long a leader may go unheard.
+    pub fn new(client: Client, namespace: &str, name: String, duration: Duration, metrics: Metrics) -> Self {
+        Candidate { leases: Api::namespaced(client, namespace), name, duration, metrics }
+    }
+
+    /// Runs `work` whenever this replica leads. Its token is cancelled, and the work awaited, before leadership ends.
+    pub async fn lead_until_stopped<F>(&self, shutdown: &Shutdown, work: impl Fn(CancellationToken) -> F)
+    where
+        F: Future<Output = ()>,
+    {
+        while let Some(held) = shutdown.unless_requested(self.await_turn()).await {
+            info!(holder = self.name, "leading");
+            self.metrics.leading.set(1);
+            let stop = CancellationToken::new();
+            let mut work = std::pin::pin!(work(stop.clone()));
+            let last = tokio::select! {
+                last = self.renew_until_lost(held, shutdown) => {
+                    stop.cancel();
+                    work.await;
+                    last
+                }
+                () = &mut work => None,
+            };
+            self.metrics.leading.set(0);
+            match last {
+                Some(lease) => self.release(lease).await,
+                None => warn!(holder = self.name, "no longer leading"),
+            }
+        }
+    }
+
+    async fn await_turn(&self) -> Lease {
+        let mut seen = Observation::default();
+        let mut reachable = true;
+        loop {
+            match self.try_take(&mut seen).await {
+                Ok(Some(lease)) => return lease,
+                Ok(None) => reachable = true,
+                // Another was quicker.
+                Err(error) if error.is_conflict() => reachable = true,
+                Err(error) => {
+                    // Once for each outage.
+                    if reachable {
+                        warn!(error = %error, "cannot look at the operators' Lease; will go on trying");
+                    }
+                    reachable = false;
+                }
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn try_take(&self, seen: &mut Observation) -> Result<Option<Lease>, ClusterError> {
+        let found = within_deadline(self.leases.get_opt(LEASE_NAME)).await?;
+        Ok(match turn(found.as_ref(), &self.name, seen, Instant::now()) {
+            Turn::Wait => None,
+            Turn::Create => {
+                let lease = Lease {
+                    metadata: ObjectMeta { name: Some(LEASE_NAME.to_owned()), ..ObjectMeta::default() },
+                    spec: Some(self.spec(LeaseSpec::default(), true)),
+                };
+                Some(within_deadline(self.leases.create(&PostParams::default(), &lease)).await?)
+            }
+            Turn::Take => {
+                let mut lease = found.unwrap_or_default();
+                lease.spec = Some(self.spec(lease.spec.unwrap_or_default(), true));
+                Some(self.replace(&lease).await?)
+            }
+        })
+    }
+
+    /// Renews until that fails for too long (`None`) or the process is to stop (the Lease as it was last seen).
+    async fn renew_until_lost(&self, mut lease: Lease, shutdown: &Shutdown) -> Option<Lease> {
+        let mut renewed = Instant::now();
+        loop {
+            if shutdown.unless_requested(tokio::time::sleep(self.duration / 6)).await.is_none() {
+                return Some(lease);
+            }
+            // Counted from before the request: the Lease is held at least that long.
+            let asked = Instant::now();
+            lease.spec = Some(self.spec(lease.spec.take().unwrap_or_default(), false));
+            let remaining = (self.duration * 2 / 3).saturating_sub(renewed.elapsed());
+            match tokio::time::timeout(remaining, self.replace(&lease)).await {
+                Ok(Ok(current)) => {
+                    lease = current;
+                    renewed = asked;
+                }
+                Ok(Err(error)) if error.is_conflict() => match self.still_mine().await {
+                    Some(current) => lease = current,
+                    None => return None,
+                },
+                Ok(Err(_)) if renewed.elapsed() < self.duration * 2 / 3 => {}
+                Ok(Err(_)) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// After a conflict: an own renewal whose answer was lost, or another's taking over.
+    async fn still_mine(&self) -> Option<Lease> {
+        let lease = within_deadline(self.leases.get(LEASE_NAME)).await.ok()?;
+        let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
+        (holder == Some(self.name.as_str())).then_some(lease)
+    }
+
+    /// Lets the next one in at once.
+    async fn release(&self, mut lease: Lease) {
+        if let Some(spec) = &mut lease.spec {
+            spec.holder_identity = None;
+        }
+        match self.replace(&lease).await {
+            Ok(_) => info!(holder = self.name, "handed leadership back"),
+            Err(error) => warn!(error = %error, "cannot hand leadership back: it will run out"),
+        }
+    }
+
+    async fn replace(&self, lease: &Lease) -> Result<Lease, ClusterError> {
+        within_deadline(self.leases.replace(LEASE_NAME, &PostParams::default(), lease)).await
+    }
+
+    fn spec(&self, before: LeaseSpec, taking: bool) -> LeaseSpec {
+        let now = MicroTime(jiff::Timestamp::now());
+        let transitions = before.lease_transitions.unwrap_or(0) + i32::from(taking);
+        LeaseSpec {
+            holder_identity: Some(self.name.clone()),
+            lease_duration_seconds: i32::try_from(self.duration.as_secs()).ok(),
+            acquire_time: if taking { Some(now.clone()) } else { before.acquire_time },
+            renew_time: Some(now),
+            lease_transitions: Some(transitions),
+            ..before
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Starts the operator, or writes the manifests of its custom resources.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Parser;
+use operator::Settings;
+use runtime::Shutdown;
+use tokio::net::TcpListener;
+
+/// Assay's operator: reconciles ScoringJobs and ScoringBatches, keeps the queue true to Postgres, and shows in
+/// `.status` what became of each job.
+#[derive(Parser)]
+#[command(version, after_help = "`operator crds` writes the manifests of the custom resources instead.")]
+struct Run {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Writes the manifests of the custom resources.
+#[derive(Parser)]
+#[command(name = "operator crds")]
+struct Crds {
+    /// The folder to write them into.
+    #[arg(long, default_value = "crds")]
+    folder: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    let words: Vec<_> = std::env::args_os().collect();
+    // A parser of its own rather than a subcommand: what running needs is required, but not for this.
+    if words.get(1).is_some_and(|word| word == "crds") {
+        let crds = Crds::parse_from(&words[1..]);
+        return operator::manifests::write(&crds.folder);
+    }
+    run(Run::parse_from(words).settings)
+}
+
+#[tokio::main]
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    settings.telemetry.start()?;
+    let shutdown = Shutdown::on_signals()?;
+    let listener = TcpListener::bind(settings.metrics_addr)
+        .await
+        .with_context(|| format!("cannot listen on {}", settings.metrics_addr))?;
+    operator::run(settings, listener, shutdown).await
+}

@@ -1,0 +1,50 @@
+//! Queues straight from Postgres what nobody has queued in time, because Kubernetes is away or the leader is busy.
+
+use std::time::Duration;
+
+use runtime::{Outage, Shutdown};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use super::{QueueKeeper, QueueingError};
+use crate::metrics::QueuedBy;
+
+/// How often the sweep looks.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// The most jobs of one look; a full one is followed by another at once.
+const PAGE: u32 = 1000;
+
+/// Sweeps until the process stops.
+pub async fn sweep(keeper: QueueKeeper, sweep_after: Duration, shutdown: Shutdown) {
+    let mut ticks = interval(LOOK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut outage = Outage::default();
+    while shutdown.unless_requested(ticks.tick()).await.is_some() {
+        match sweep_once(&keeper, sweep_after).await {
+            Ok(0) => outage.over(),
+            Ok(queued) => {
+                outage.over();
+                info!(jobs = queued, "queued straight from Postgres what was not queued in time");
+            }
+            Err(error) => {
+                if outage.begins() {
+                    warn!(error = &error as &dyn std::error::Error, "cannot sweep; will go on trying");
+                }
+            }
+        }
+    }
+}
+
+/// Queues everything that is due and older than `sweep_after`. Returns how many jobs that were.
+async fn sweep_once(keeper: &QueueKeeper, sweep_after: Duration) -> Result<usize, QueueingError> {
+    let mut queued = 0;
+    loop {
+        let jobs = keeper.store.unqueued(PAGE, sweep_after).await?;
+        keeper.queue_and_note(&jobs, QueuedBy::SWEEP).await?;
+        queued += jobs.len();
+        if jobs.len() < PAGE as usize {
+            return Ok(queued);
+        }
+    }
+}
