@@ -1,0 +1,198 @@
+//! One claim, from its start in Postgres to the end of its lease.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::{ErrorCode, JobStatus, RetryPolicy};
+use futures::FutureExt;
+use queue::Claim;
+use store::{Ending, Finished, Started, Work};
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+use crate::engine::{Assignment, Engine, panicked, timed_out};
+use crate::held::{Held, Holding};
+use crate::leases::{LeaseEnd, Leases};
+use crate::metrics::{EndedBy, Metrics};
+use crate::records::{Records, done};
+use crate::rubrics::Rubrics;
+use crate::scoring::{Limits, ScoringError};
+use crate::slots::{Leave, Slot};
+
+/// Makes attempts at the jobs that were claimed.
+pub(crate) struct Attempts {
+    pub(crate) leases: Leases,
+    pub(crate) records: Records,
+    pub(crate) held: Held,
+    pub(crate) rubrics: Rubrics,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) metrics: Metrics,
+    /// The longest that one attempt may take.
+    pub(crate) max_timeout: Duration,
+    /// What is not scored by now is handed back.
+    pub(crate) last_call: CancellationToken,
+}
+
+impl Attempts {
+    /// Works on a claim. It counts as held until what came of it is recorded, and its lease is ended after that.
+    pub(crate) async fn make(&self, claim: Claim, leave: Leave) {
+        let Leave { slot, room } = leave;
+        let holding = self.held.hold(claim);
+        let end = self.make_held(&holding, slot).await;
+        drop((holding, room));
+        self.leases.end(end).await;
+    }
+
+    async fn make_held(&self, holding: &Holding, slot: Slot) -> LeaseEnd {
+        let work = match self.start(holding).await {
+            Ok(work) => work,
+            Err(end) => return end,
+        };
+        match self.score(work, slot, holding).await {
+            Some(ending) => self.finish(ending, holding).await,
+            None => self.stopped(holding),
+        }
+    }
+
+    /// Starts the attempt in Postgres, or says what becomes of the lease when there is nothing to score.
+    async fn start(&self, holding: &Holding) -> Result<Work, LeaseEnd> {
+        let claim = holding.claim;
+        let Some(started) = self.records.start(holding).await else {
+            return Err(if holding.is_lost() {
+                self.stopped(holding)
+            } else {
+                LeaseEnd::release(claim, Duration::ZERO)
+            });
+        };
+        match started {
+            Started::Started { work, lost } => {
+                if let Some(lost) = lost {
+                    info!(job = %claim.job, %lost, epoch = %claim.epoch, "took over from a scorer that went unheard");
+                }
+                holding.started(work.rank);
+                Ok(work)
+            }
+            Started::AlreadyStarted { work } => {
+                holding.started(work.rank);
+                Ok(work)
+            }
+            Started::Exhausted { lost } => {
+                warn!(job = %claim.job, %lost, "the last attempt was lost; the job ends in ERROR");
+                Err(LeaseEnd::Finish(claim))
+            }
+            Started::Ended | Started::Suspended | Started::Unknown => {
+                debug!(job = %claim.job, ?started, "nothing to score");
+                Err(LeaseEnd::Finish(claim))
+            }
+            Started::Stale { newest } => {
+                warn!(job = %claim.job, epoch = %claim.epoch, %newest, "the claim is older than the job's last attempt");
+                Err(LeaseEnd::release_above(claim, Duration::ZERO, newest))
+            }
+        }
+    }
+
+    /// Scores, and says how the attempt ended. `None` when the job is no longer this scorer's.
+    async fn score(&self, work: Work, slot: Slot, holding: &Holding) -> Option<Ending> {
+        if holding.is_lost() {
+            // Taken over before any work was done: its record need not show an attempt that was lost.
+            return Some(released("the job was taken over before it was scored"));
+        }
+        let attempt = work.attempt;
+        tokio::select! {
+            biased;
+            () = holding.lost() => None,
+            () = self.last_call.cancelled() => Some(released("the scorer stopped")),
+            outcome = self.outcome(work, slot, holding) => {
+                let outcome = outcome?;
+                Some(outcome.unwrap_or_else(|error| self.failed(error, attempt, holding.claim)))
+            }
+        }
+    }
+
+    async fn outcome(
+        &self,
+        work: Work,
+        slot: Slot,
+        holding: &Holding,
+    ) -> Option<Result<Ending, ScoringError>> {
+        let rubric = match self.rubrics.of(&work, &self.records, holding).await? {
+            Ok(rubric) => rubric,
+            Err(error) => return Some(Err(error)),
+        };
+        let timeout_asked = Duration::from_secs(work.timeout_seconds.into());
+        let limits = Limits { timeout: timeout_asked.min(self.max_timeout), ..Limits::default() };
+        let assignment =
+            Assignment { job: work.job, content: work.content, rubric, limits: limits.clone(), _slot: slot };
+        let begun = Instant::now();
+        let scoring = AssertUnwindSafe(async { self.engine.score(assignment).await }).catch_unwind();
+        let outcome = match timeout(limits.timeout, scoring).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_panic)) => Err(panicked()),
+            Err(_elapsed) => Err(timed_out(&limits)),
+        };
+        self.metrics.scoring_seconds.observe(begun.elapsed().as_secs_f64());
+        Some(outcome.map(done))
+    }
+
+    fn failed(&self, error: ScoringError, attempt: u32, claim: Claim) -> Ending {
+        info!(job = %claim.job, attempt, %error, "the attempt failed");
+        match error {
+            ScoringError::Permanent { code, message } => Ending::Permanent { code, message },
+            ScoringError::Retryable { code, message } => {
+                let delay = RetryPolicy::backoff(attempt, rand::random());
+                Ending::Retryable { code, message, delay }
+            }
+        }
+    }
+
+    /// Records how the attempt ended.
+    async fn finish(&self, ending: Ending, holding: &Holding) -> LeaseEnd {
+        let claim = holding.claim;
+        let verdict = ending.verdict();
+        match self.records.finish(holding, ending).await {
+            Some(Ok(Finished::Recorded { status, retry_after })) => {
+                self.metrics.attempts.get_or_create(&EndedBy::from(verdict)).inc();
+                if status == JobStatus::Queued {
+                    LeaseEnd::release(claim, retry_after.unwrap_or_default())
+                } else {
+                    LeaseEnd::Finish(claim)
+                }
+            }
+            Some(Ok(Finished::Refused)) => {
+                self.metrics.refused.inc();
+                warn!(job = %claim.job, epoch = %claim.epoch, ?verdict, "refused: the job is no longer this scorer's");
+                LeaseEnd::Finish(claim)
+            }
+            Some(Err(invalid)) => {
+                error!(job = %claim.job, error = %invalid, "the result cannot be stored");
+                self.finish_unstorable(&invalid.message, holding).await
+            }
+            None if holding.is_lost() => self.stopped(holding),
+            None => LeaseEnd::Leave,
+        }
+    }
+
+    /// Ends the job with what can be stored for certain.
+    async fn finish_unstorable(&self, reason: &str, holding: &Holding) -> LeaseEnd {
+        let message = format!("the result of scoring cannot be stored: {reason}");
+        let ending = Ending::Permanent { code: ErrorCode::INTERNAL, message };
+        if let Some(Ok(Finished::Recorded { .. })) = self.records.finish(holding, ending).await {
+            self.metrics.attempts.get_or_create(&EndedBy::from(domain::transition::Verdict::Permanent)).inc();
+        }
+        LeaseEnd::Finish(holding.claim)
+    }
+
+    /// The work on a claim that was lost has been stopped. Its lease, should Redis still have it, is of no use.
+    fn stopped(&self, holding: &Holding) -> LeaseEnd {
+        let claim = holding.claim;
+        self.metrics.stopped.inc();
+        info!(job = %claim.job, epoch = %claim.epoch, "stopped: the job was cancelled or taken over");
+        LeaseEnd::Finish(claim)
+    }
+}
+
+fn released(reason: &str) -> Ending {
+    Ending::Released { message: reason.to_owned(), delay: Duration::ZERO }
+}

@@ -1,0 +1,52 @@
+//! What a scorer needs from whatever does the scoring.
+
+use std::sync::Arc;
+
+use domain::report::Report;
+use domain::rubric::Rubric;
+use domain::{ErrorCode, JobId};
+use futures::future::BoxFuture;
+
+use crate::scoring::{Limits, ScoringError};
+use crate::slots::Slot;
+
+/// Scores submissions. [`Threads`](crate::Threads) does it in this process.
+///
+/// The caller bounds the time, stops waiting when the job is no longer its own, and takes a panic for a failure of
+/// that job alone. An engine that cannot stop the work keeps the assignment, and with it the slot, until it ends.
+pub trait Engine: Send + Sync + 'static {
+    /// Scores one submission.
+    fn score(&self, assignment: Assignment) -> BoxFuture<'static, Result<Report, ScoringError>>;
+}
+
+/// One submission to score.
+#[derive(Debug)]
+pub struct Assignment {
+    /// The job, for logs.
+    pub job: JobId,
+    /// The submission's content as JSON text.
+    pub content: String,
+    /// What to score it by.
+    pub rubric: Arc<Rubric>,
+    /// What it may cost.
+    pub limits: Limits,
+    /// Free for another job once this is dropped.
+    pub(crate) _slot: Slot,
+}
+
+/// The failure of a job whose scoring ended in a panic.
+pub(crate) fn panicked() -> ScoringError {
+    ScoringError::Permanent {
+        code: ErrorCode::INTERNAL,
+        message: "scoring failed because of a defect in the scorer; its operators find details in its log"
+            .to_owned(),
+    }
+}
+
+/// The failure of a job that took too long.
+pub(crate) fn timed_out(limits: &Limits) -> ScoringError {
+    ScoringError::Retryable {
+        code: ErrorCode::TIMEOUT,
+        message: format!("scoring took longer than {:?}, which is the limit", limits.timeout),
+    }
+}

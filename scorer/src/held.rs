@@ -1,0 +1,115 @@
+//! What this scorer holds at the moment.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use domain::Rank;
+use queue::{Adopt, Claim};
+use tokio_util::sync::CancellationToken;
+
+/// The claims held. Cheap to clone; clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held {
+    claims: Arc<Mutex<HashMap<Claim, Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    lost: CancellationToken,
+    /// Known once Postgres has started the attempt.
+    rank: Option<Rank>,
+}
+
+/// One claim that is being worked on. Dropping it ends its renewals, however the work ends, so that a defect costs a
+/// lease and does not keep a job for ever.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    pub(crate) claim: Claim,
+    lost: CancellationToken,
+    held: Held,
+}
+
+impl Held {
+    pub(crate) fn hold(&self, claim: Claim) -> Holding {
+        let lost = CancellationToken::new();
+        self.lock().insert(claim, Entry { lost: lost.clone(), rank: None });
+        Holding { claim, lost, held: self.clone() }
+    }
+
+    /// Every claim held.
+    pub(crate) fn all(&self) -> Vec<Claim> {
+        self.lock().keys().copied().collect()
+    }
+
+    /// The claims whose attempt has been started in Postgres.
+    pub(crate) fn started(&self) -> Vec<Adopt> {
+        let started = |(claim, entry): (&Claim, &Entry)| Some(Adopt { claim: *claim, rank: entry.rank? });
+        self.lock().iter().filter_map(started).collect()
+    }
+
+    /// The claim is another's by now, or its job has ended: the work on it stops.
+    pub(crate) fn lose(&self, claim: &Claim) {
+        if let Some(entry) = self.lock().get(claim) {
+            entry.lost.cancel();
+        }
+    }
+
+    // The map is whole after each single operation, so a panic elsewhere does not spoil it.
+    fn lock(&self) -> MutexGuard<'_, HashMap<Claim, Entry>> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Holding {
+    /// Postgres has started the attempt; from now on it can be asked whose the job is.
+    pub(crate) fn started(&self, rank: Rank) {
+        if let Some(entry) = self.held.lock().get_mut(&self.claim) {
+            entry.rank = Some(rank);
+        }
+    }
+
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost.is_cancelled()
+    }
+
+    /// Returns when the claim is lost.
+    pub(crate) async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        self.held.lock().remove(&self.claim);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Epoch, JobId};
+
+    use super::*;
+
+    fn claim(epoch: i64) -> Claim {
+        Claim { job: JobId::nil(), epoch: Epoch(epoch) }
+    }
+
+    #[test]
+    fn two_claims_of_one_job_are_held_and_lost_apart() {
+        let held = Held::default();
+        let (older, newer) = (held.hold(claim(1)), held.hold(claim(2)));
+        held.lose(&claim(1));
+        assert!(older.is_lost() && !newer.is_lost());
+        drop(older);
+        assert_eq!(held.all(), [claim(2)]);
+    }
+
+    #[test]
+    fn only_a_started_claim_can_be_adopted() {
+        let held = Held::default();
+        let holding = held.hold(claim(1));
+        assert_eq!(held.started(), []);
+        holding.started(Rank(7));
+        assert_eq!(held.started(), [Adopt { claim: claim(1), rank: Rank(7) }]);
+    }
+}

@@ -1,0 +1,183 @@
+//! The scorer: claims jobs from the queue of one pool under leases, scores them, and records what came of it.
+//!
+//! ```text
+//! claiming ──► attempt: start in Postgres ─► score ─► record in Postgres ─► end the lease
+//!                 ▲ renewal, watch: stop the work when the job is no longer this scorer's
+//! ```
+//!
+//! Postgres decides whose a job is: a scorer that lost its lease without noticing cannot record anything. While
+//! Postgres is away, leases and results are kept; while Redis is away, running jobs go on and are recorded.
+
+mod attempt;
+mod claiming;
+mod engine;
+mod held;
+mod leases;
+pub mod metrics;
+mod outage;
+mod records;
+mod renewal;
+mod rubrics;
+pub mod scoring;
+mod settings;
+mod slots;
+mod threads;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use domain::Pool;
+use queue::Queue;
+use runtime::{Health, Outage, Shutdown, serve_health};
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+pub use engine::{Assignment, Engine};
+pub use settings::Settings;
+pub use threads::Threads;
+
+use crate::attempt::Attempts;
+use crate::held::Held;
+use crate::leases::Leases;
+use crate::metrics::Metrics;
+use crate::records::Records;
+use crate::rubrics::Rubrics;
+use crate::slots::Slots;
+
+/// Connections to Postgres: attempts begin on one and end on another; the rest are for the watch, for rubrics and for
+/// readiness.
+const CONNECTIONS: u32 = 5;
+
+/// How long handing back may take once the grace period is over: a call to Postgres and one to Redis, each with its
+/// own limit.
+const HAND_BACK_WITHIN: Duration = Duration::from_secs(11);
+
+const LOOK_FOR_SCHEMA_EVERY: Duration = Duration::from_millis(500);
+
+/// Runs until the stop is asked for, then lets running jobs finish within the grace period and hands back the rest.
+/// Starts without Postgres or Redis being there.
+///
+/// # Errors
+/// When the settings contradict each other or cannot be used.
+pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
+    run_with(Arc::new(Threads::new()), settings, listener, shutdown).await
+}
+
+/// Like [`run`], with another engine.
+///
+/// # Errors
+/// When the settings contradict each other or cannot be used.
+pub async fn run_with(
+    engine: Arc<dyn Engine>,
+    settings: Settings,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let lease = settings.validate()?;
+    let (metrics, registry) = Metrics::registered();
+    let store = Store::connect(&store::Settings {
+        application_name: settings.name.clone(),
+        max_connections: CONNECTIONS,
+        ..store::Settings::new(&settings.database_url)
+    })
+    .context("--database-url")?;
+    let queue = Queue::connect(&settings.redis_url, lease).context("--redis-url")?;
+    info!(addr = %listener.local_addr()?, name = settings.name, pool = %settings.pool, "listening");
+
+    let health = health(shutdown.clone(), registry, &store, &queue, &settings.pool);
+    tokio::spawn(serve_health(listener, health));
+    if shutdown.unless_requested(await_schema(&store)).await.is_none() {
+        return Ok(());
+    }
+
+    let last_call = CancellationToken::new();
+    let held = Held::default();
+    let slots = Slots::new(settings.concurrency, metrics.running.clone());
+    let attempts = Arc::new(Attempts {
+        leases: Leases::new(queue, settings.pool, &metrics),
+        records: Records::new(store, settings.name, last_call.clone(), &metrics),
+        held: held.clone(),
+        rubrics: Rubrics::default(),
+        engine,
+        metrics,
+        max_timeout: settings.max_timeout,
+        last_call: last_call.clone(),
+    });
+    let mut upkeep = JoinSet::new();
+    upkeep.spawn(renewal::renew_for_ever(attempts.clone()));
+    upkeep.spawn(watch::watch_for_ever(attempts.clone()));
+    let tasks = TaskTracker::new();
+    let work = async {
+        claiming::claim_until_stopped(attempts, slots, &tasks, &shutdown).await;
+        drain(&tasks, &held, settings.grace, &last_call).await;
+    };
+    tokio::select! {
+        () = work => Ok(()),
+        // Neither ends by itself. Without them leases would run out under jobs that run: better to be restarted.
+        ended = upkeep.join_next() => bail!("a part of the scorer failed: {ended:?}"),
+    }
+}
+
+/// Ready while Postgres (with its tables) and Redis answer, and not stopping: without either, no job is scored here.
+fn health(
+    shutdown: Shutdown,
+    registry: prometheus_client::registry::Registry,
+    store: &Store,
+    queue: &Queue,
+    pool: &Pool,
+) -> Health {
+    let (store, queue, pool) = (store.clone(), queue.clone(), pool.clone());
+    Health::new(shutdown, registry)
+        .ready_when("postgres", move || {
+            let store = store.clone();
+            async move {
+                match store.schema_is_current().await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => Err("the schema is not current".to_owned()),
+                    Err(error) => Err(error.to_string()),
+                }
+            }
+        })
+        .ready_when("redis", move || {
+            let (queue, pool) = (queue.clone(), pool.clone());
+            // Whether the queue is current is the operators' concern; here it matters that there is an answer.
+            async move { queue.is_current(&pool).await.map(drop).map_err(|error| error.to_string()) }
+        })
+}
+
+/// Waits for the tables, which operators and gateways bring: a scorer needs no right to create any.
+async fn await_schema(store: &Store) {
+    let mut outage = Outage::default();
+    loop {
+        let current = store.schema_is_current().await;
+        if let Ok(true) = current {
+            return;
+        }
+        if outage.begins() {
+            let error = current.err();
+            let error = error.as_ref().map(|error| error as &dyn std::error::Error);
+            warn!(error, "the schema is not there yet; waiting for it");
+        }
+        sleep(LOOK_FOR_SCHEMA_EVERY).await;
+    }
+}
+
+/// Lets running jobs finish, and after the grace period has the rest handed back.
+async fn drain(tasks: &TaskTracker, held: &Held, grace: Duration, last_call: &CancellationToken) {
+    tasks.close();
+    info!(jobs = held.all().len(), ?grace, "finishing what runs");
+    if timeout(grace, tasks.wait()).await.is_err() {
+        warn!(jobs = held.all().len(), "the grace period is over; handing back what is left");
+        last_call.cancel();
+        if timeout(HAND_BACK_WITHIN, tasks.wait()).await.is_err() {
+            warn!(jobs = held.all().len(), "could not hand back everything; leases will run out");
+        }
+    }
+}

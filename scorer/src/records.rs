@@ -1,0 +1,134 @@
+//! Starting and ending attempts in Postgres, many in one commit.
+//!
+//! While Postgres is away, the calls wait for it: the lease is kept, the result is kept, and no attempt is spent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::Epoch;
+use domain::report::Report;
+use queue::Claim;
+use runtime::{GroupCommit, GroupCommitError};
+use store::{Ending, FinishRequest, Finished, InvalidItem, StartRequest, Started, Store, StoreError};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::held::Holding;
+use crate::metrics::{Call, Metrics};
+use crate::outage::OutageLog;
+
+/// The most attempts that one statement starts or ends.
+const LARGEST_BATCH: usize = 256;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The record of attempts.
+#[derive(Clone, Debug)]
+pub(crate) struct Records {
+    store: Store,
+    scorer: String,
+    outage: Arc<OutageLog>,
+    /// The process is about to end: Postgres is waited for no longer.
+    last_call: CancellationToken,
+    starts: GroupCommit<StartRequest, Started, StoreError>,
+    finishes: GroupCommit<FinishRequest, Result<Finished, InvalidItem>, StoreError>,
+}
+
+impl Records {
+    pub(crate) fn new(
+        store: Store,
+        scorer: String,
+        last_call: CancellationToken,
+        metrics: &Metrics,
+    ) -> Records {
+        let outage = Arc::new(OutageLog::of_postgres());
+        let starts = GroupCommit::spawn("start", LARGEST_BATCH, {
+            let (store, outage) = (store.clone(), outage.clone());
+            let sizes = metrics.batches.get_or_create_owned(&Call::START);
+            move |requests: Vec<StartRequest>| {
+                let (store, outage) = (store.clone(), outage.clone());
+                sizes.observe(requests.len() as f64);
+                async move { outage.noted(store.start(&requests).await, StoreError::is_unavailable) }
+            }
+        });
+        let finishes = GroupCommit::spawn("finish", LARGEST_BATCH, {
+            let (store, outage) = (store.clone(), outage.clone());
+            let sizes = metrics.batches.get_or_create_owned(&Call::FINISH);
+            move |requests: Vec<FinishRequest>| {
+                let (store, outage) = (store.clone(), outage.clone());
+                sizes.observe(requests.len() as f64);
+                async move { outage.noted(store.finish(&requests).await, StoreError::is_unavailable) }
+            }
+        });
+        Records { store, scorer, outage, last_call, starts, finishes }
+    }
+
+    /// Starts the attempt. `None` when the claim was lost, or the process had to end, before Postgres answered.
+    pub(crate) async fn start(&self, holding: &Holding) -> Option<Started> {
+        let Claim { job, epoch } = holding.claim;
+        let request = StartRequest { job, epoch, scorer: self.scorer.clone() };
+        self.patiently(holding, || self.starts.submit(request.clone())).await
+    }
+
+    /// Ends the attempt. `None` as for [`Records::start`].
+    pub(crate) async fn finish(
+        &self,
+        holding: &Holding,
+        ending: Ending,
+    ) -> Option<Result<Finished, InvalidItem>> {
+        let Claim { job, epoch } = holding.claim;
+        let request = FinishRequest { job, epoch, ending };
+        self.patiently(holding, || self.finishes.submit(request.clone())).await
+    }
+
+    /// Reads a rubric's spec. The outer `None` as for [`Records::start`], the inner when there is no such rubric.
+    pub(crate) async fn rubric_spec(
+        &self,
+        holding: &Holding,
+        name: &str,
+        version: &str,
+    ) -> Option<Option<String>> {
+        self.patiently(holding, || async move {
+            self.noted(self.store.rubric_spec(name, version).await).map_err(GroupCommitError::Flush)
+        })
+        .await
+    }
+
+    /// Whether each claim is still this scorer's. Asks once.
+    pub(crate) async fn held(&self, claims: &[Claim]) -> Result<Vec<bool>, StoreError> {
+        let claims: Vec<(domain::JobId, Epoch)> =
+            claims.iter().map(|claim| (claim.job, claim.epoch)).collect();
+        self.noted(self.store.held(&claims).await)
+    }
+
+    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        self.outage.noted(result, StoreError::is_unavailable)
+    }
+
+    /// Calls until there is an answer. A call under way is never abandoned, since its effect would stay unknown. The
+    /// pauses end when the claim is lost or the process ends.
+    async fn patiently<T, Fut>(&self, holding: &Holding, call: impl Fn() -> Fut) -> Option<T>
+    where
+        Fut: Future<Output = Result<T, GroupCommitError<StoreError>>>,
+    {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if let Ok(answer) = call().await {
+                return Some(answer);
+            }
+            tokio::select! {
+                biased;
+                () = holding.lost() => return None,
+                () = self.last_call.cancelled() => return None,
+                () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
+    }
+}
+
+/// The ending of an attempt that yielded a report.
+pub(crate) fn done(report: Report) -> Ending {
+    let result = report.result().to_string();
+    Ending::Done { score: report.score, feedback: report.feedback, result }
+}

@@ -1,0 +1,71 @@
+//! Keeps the leases.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use queue::{Adopt, Adoption, Claim, Renewal};
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+use crate::attempt::Attempts;
+
+/// Renews everything that is held, in one call, for as long as the process lives. Work on what another scorer has
+/// claimed meanwhile is stopped.
+pub(crate) async fn renew_for_ever(attempts: Arc<Attempts>) {
+    let mut ticks = interval(attempts.leases.renew_every());
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        renew(&attempts).await;
+    }
+}
+
+async fn renew(attempts: &Attempts) {
+    let claims = attempts.held.all();
+    if claims.is_empty() {
+        return;
+    }
+    let Ok(renewals) = attempts.leases.renew(&claims).await else { return };
+    let mut missing = HashSet::new();
+    for (claim, renewal) in claims.iter().zip(renewals) {
+        match renewal {
+            Renewal::Renewed => {}
+            Renewal::Superseded => lose(attempts, claim),
+            Renewal::Missing => {
+                missing.insert(*claim);
+            }
+        }
+    }
+    if !missing.is_empty() {
+        recover(attempts, &missing).await;
+    }
+}
+
+/// Redis has no lease for these: it lost them, or they ran out, or the jobs were cancelled. Postgres knows which. One
+/// that Postgres has not started yet cannot be asked about; it is left until the next renewal.
+async fn recover(attempts: &Attempts, missing: &HashSet<Claim>) {
+    let started: Vec<Adopt> =
+        attempts.held.started().into_iter().filter(|adopt| missing.contains(&adopt.claim)).collect();
+    let claims: Vec<Claim> = started.iter().map(|adopt| adopt.claim).collect();
+    if claims.is_empty() {
+        return;
+    }
+    let Ok(held) = attempts.records.held(&claims).await else { return };
+    let (mine, gone): (Vec<_>, Vec<_>) = started.into_iter().zip(held).partition(|(_, held)| *held);
+    for (adopt, _) in gone {
+        lose(attempts, &adopt.claim);
+    }
+    let mine: Vec<Adopt> = mine.into_iter().map(|(adopt, _)| adopt).collect();
+    let Ok(adoptions) = attempts.leases.adopt(&mine).await else { return };
+    for (adopt, adoption) in mine.iter().zip(adoptions) {
+        match adoption {
+            Adoption::Adopted => info!(job = %adopt.claim.job, "Redis had lost the lease; it is restored"),
+            Adoption::Superseded => lose(attempts, &adopt.claim),
+        }
+    }
+}
+
+fn lose(attempts: &Attempts, claim: &Claim) {
+    warn!(job = %claim.job, epoch = %claim.epoch, "the lease is lost");
+    attempts.held.lose(claim);
+}
