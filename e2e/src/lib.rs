@@ -1,0 +1,18 @@
+//! What the end-to-end tests in `tests/` are made of: a whole Assay as real processes, its API as clients use it, its
+//! tables and its resources as people see them, and waiting for events.
+
+pub mod api;
+pub mod gate;
+pub mod order;
+pub mod resources;
+pub mod rows;
+pub mod sources;
+pub mod wait;
+pub mod world;
+
+pub use api::{Answer, Api};
+pub use gate::{Barrier, Gate};
+pub use resources::Resource;
+pub use rows::{Attempt, Database, Row};
+pub use wait::{Seen, until};
+pub use world::World;

@@ -1,0 +1,181 @@
+//! A whole Assay for one test.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use testkit::{Service, Stack, StackBuilder};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::rows::Database;
+use crate::wait::{Seen, until};
+
+/// The scorers' lease in these tests.
+pub const LEASE: Duration = Duration::from_secs(2);
+
+/// The operators' lease in these tests, which is the shortest there may be.
+pub const LEADER_LEASE: Duration = Duration::from_secs(3);
+
+/// How long anything may take that has no limit of its own.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What a machine of two cores can do at once without missing a lease.
+static TURNS: Semaphore = Semaphore::const_new(TURNS_AT_ONCE);
+const TURNS_AT_ONCE: usize = 2;
+
+/// A running Assay and the ways to look at it.
+#[derive(Debug)]
+pub struct World {
+    /// Its processes.
+    pub stack: Stack,
+    /// Its first gateway.
+    pub api: Api,
+    /// Its tables.
+    pub database: Database,
+}
+
+/// A stack on the Postgres and the control plane that tests share, in a database and a namespace of its own. Its
+/// operators see no other test's resources.
+pub fn stack() -> StackBuilder {
+    let namespace = format!("test-{}", Uuid::new_v4().simple());
+    Stack::builder()
+        .own_servers(false)
+        .namespace(&namespace)
+        .operator_env("ASSAY_WATCH_NAMESPACE", &namespace)
+        .operator_env("ASSAY_LEADER_LEASE", &format!("{}s", LEADER_LEASE.as_secs()))
+        .scorer_env("ASSAY_LEASE", &format!("{}s", LEASE.as_secs()))
+}
+
+/// Runs a test with a stack. If it fails, the error ends with the last lines of every log.
+///
+/// # Errors
+/// The test's own, or that of a start.
+pub async fn with(stack: StackBuilder, test: impl AsyncFnOnce(&World) -> Result<()>) -> Result<()> {
+    run(1, stack, test).await
+}
+
+/// Like [`with`], while no other test runs.
+///
+/// # Errors
+/// As for [`with`].
+pub async fn alone_with(stack: StackBuilder, test: impl AsyncFnOnce(&World) -> Result<()>) -> Result<()> {
+    run(TURNS_AT_ONCE, stack, test).await
+}
+
+async fn run(turns: usize, stack: StackBuilder, test: impl AsyncFnOnce(&World) -> Result<()>) -> Result<()> {
+    let _turns = TURNS.acquire_many(u32::try_from(turns)?).await?;
+    let stack = stack.start().await?;
+    let world = World { api: Api::new(stack.url())?, database: Database::at(&stack.database_url)?, stack };
+    match test(&world).await {
+        Ok(()) => Ok(()),
+        Err(error) => Err(anyhow!("{error:?}\n{}", world.logs())),
+    }
+}
+
+impl World {
+    /// The scorer of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn scorer(&self, name: &str) -> Result<&Service> {
+        let mut scorers = self.stack.scorers.iter();
+        scorers.find(|scorer| scorer.name() == name).with_context(|| format!("there is no scorer {name}"))
+    }
+
+    /// The scorer that holds this job, or held it last.
+    ///
+    /// # Errors
+    /// When nobody ever did.
+    pub async fn scorer_of(&self, job: Uuid) -> Result<&Service> {
+        let row = self.database.job(job).await?;
+        self.scorer(row.scorer.as_deref().context("nobody has started the job")?)
+    }
+
+    /// Who holds the operators' Lease, if anyone does.
+    ///
+    /// # Errors
+    /// When the API server does not say.
+    pub async fn leader(&self) -> Result<Option<String>> {
+        const HOLDER: &str = "--output=jsonpath={.spec.holderIdentity}";
+        let found =
+            self.stack.kubectl(&["get", "lease", "--ignore-not-found", HOLDER, "assay-operator"]).await?;
+        Ok(Some(found).filter(|holder| !holder.is_empty()))
+    }
+
+    /// Waits until an operator leads. Gives its place in the list of operators.
+    ///
+    /// # Errors
+    /// When none does in time.
+    pub async fn until_led(&self) -> Result<usize> {
+        until("an operator leads", PATIENCE, async || {
+            let holder = self.leader().await?;
+            let place = self.stack.operators.iter().position(|operator| {
+                let pid = operator.pid().map(|pid| format!("-{pid}"));
+                holder.as_ref().zip(pid).is_some_and(|(holder, pid)| holder.ends_with(&pid))
+            });
+            Ok(place.map_or_else(|| Seen::NotYet(format!("the Lease is held by {holder:?}")), Seen::Yes))
+        })
+        .await
+    }
+
+    /// How many members a key of the default pool's queue has: `ready`, `delayed` or `leases`.
+    ///
+    /// # Errors
+    /// When Redis does not say.
+    pub async fn queued(&self, key: &str) -> Result<u64> {
+        let answer = self.stack.own_redis()?.command(&format!("ZCARD {{assay:default}}:{key}")).await?;
+        answer.trim_start_matches(':').parse().with_context(|| format!("ZCARD answers {answer:?}"))
+    }
+
+    /// Waits until the default pool's queue holds so many jobs.
+    ///
+    /// # Errors
+    /// When it does not in time.
+    pub async fn until_queue_holds(&self, ready: u64, delayed: u64, leased: u64) -> Result<()> {
+        let wanted = [ready, delayed, leased];
+        until(format!("[ready, delayed, leases] of the queue are {wanted:?}"), PATIENCE, async || {
+            let found =
+                [self.queued("ready").await?, self.queued("delayed").await?, self.queued("leases").await?];
+            Ok(Seen::when(found == wanted, || format!("{found:?}")))
+        })
+        .await
+    }
+
+    /// When a job's lease ends unless it is renewed, in milliseconds by the clock of Redis.
+    ///
+    /// # Errors
+    /// When it is not leased.
+    pub async fn lease_deadline(&self, job: Uuid) -> Result<i64> {
+        let answer =
+            self.stack.own_redis()?.command(&format!("ZSCORE {{assay:default}}:leases {job}")).await?;
+        let score = answer.lines().last().and_then(|line| line.trim().parse().ok());
+        score.with_context(|| format!("job {job} has no lease: {answer:?}"))
+    }
+
+    fn logs(&self) -> String {
+        self.stack.logs().into_iter().map(|log| tail(log, 25)).collect()
+    }
+}
+
+/// The sum of a metric of a service over all its labels.
+///
+/// # Errors
+/// When the service does not answer.
+pub async fn metric(service: &Service, name: &str) -> Result<f64> {
+    let shown = service.metrics().await?;
+    let values = shown.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let of_this_name = rest.starts_with([' ', '{']);
+        rest.rsplit(' ').next().filter(|_| of_this_name)?.parse::<f64>().ok()
+    });
+    Ok(values.sum())
+}
+
+fn tail(log: &std::path::Path, lines: usize) -> String {
+    let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+    let all: Vec<&str> = text.lines().collect();
+    let last = all[all.len().saturating_sub(lines)..].join("\n  ");
+    format!("\nEnd of {}:\n  {last}\n", log.display())
+}
