@@ -11,6 +11,7 @@ mod control_plane;
 mod folder;
 mod kubernetes;
 mod launch;
+mod link;
 mod place;
 mod ports;
 mod postgres;
@@ -28,6 +29,7 @@ pub use control_plane::{ControlPlane, ControlPlaneOptions, control_plane_binarie
 pub use folder::TempFolder;
 pub use kubernetes::Kubernetes;
 pub use launch::{Launch, Lifetime};
+pub use link::{Link, Weather};
 pub use place::Place;
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresOptions, StopMode};

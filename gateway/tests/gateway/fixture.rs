@@ -12,13 +12,11 @@ use runtime::Shutdown;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
-use testkit::TempFolder;
+use testkit::{Link, TempFolder, Weather};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
-
-use crate::link::{Link, Weather};
 
 /// A file that is not there: a gateway that reaches no cluster.
 pub(crate) const NO_CLUSTER: &str = "/nonexistent/kubeconfig";
@@ -215,16 +213,6 @@ pub(crate) async fn until(what: &str, ask: impl AsyncFn() -> Result<bool>) -> Re
     Ok(())
 }
 
-/// A link to the Postgres of a database, and the database's URL by way of it.
-pub(crate) async fn link_to_database(url: &str, weather: Weather) -> Result<(Link, String)> {
-    let (before, after) = url.split_once("127.0.0.1:").context("a Postgres on loopback")?;
-    let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
-    let (port, rest) = after.split_at(digits);
-    let link = Link::to(port.parse()?, weather).await?;
-    let url = format!("{before}127.0.0.1:{}{rest}", link.port);
-    Ok((link, url))
-}
-
 /// A kubeconfig by way of a link.
 pub(crate) struct LinkedCluster {
     pub(crate) link: Link,
@@ -241,7 +229,7 @@ impl LinkedCluster {
             .and_then(|(_, rest)| rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok())
             .context("a control plane on loopback")?;
         let link = Link::to(port, weather).await?;
-        let linked = text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{}", link.port));
+        let linked = text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.1:{}", link.port()));
         let folder = TempFolder::new()?;
         let file = folder.path().join("kubeconfig");
         std::fs::write(&file, linked)?;

@@ -5,7 +5,6 @@ mod bodies;
 mod drain;
 mod fixture;
 mod jobs;
-mod link;
 mod outage;
 mod relay;
 mod relay_faults;

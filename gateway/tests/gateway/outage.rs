@@ -2,11 +2,10 @@
 
 use anyhow::Result;
 use serde_json::json;
-use testkit::{Place, Postgres, PostgresOptions, StopMode, TempFolder};
+use testkit::{Link, Place, Postgres, PostgresOptions, StopMode, TempFolder, Weather};
 use uuid::Uuid;
 
-use crate::fixture::{Answer, Gateway, link_to_database, until};
-use crate::link::Weather;
+use crate::fixture::{Answer, Gateway, until};
 
 #[track_caller]
 fn assert_unavailable(answer: &Answer) {
@@ -43,7 +42,7 @@ async fn without_postgres_every_route_says_when_to_come_back_and_recovers_by_its
 #[tokio::test]
 async fn a_gateway_starts_without_postgres_and_prepares_it_once_it_is_there() -> Result<()> {
     let direct = testkit::fresh_database().await?;
-    let (link, linked) = link_to_database(&direct, Weather::Cut).await?;
+    let (link, linked) = Link::to_url(&direct, Weather::Cut).await?;
     let gateway = Gateway::spawn(&linked, &["--request-timeout", "1s"]).await?;
     assert_unavailable(&gateway.post("/api/scoring", &json!({"submissionId": Uuid::now_v7()})).await?);
     let unready = gateway.get("/readyz").await?;

@@ -8,11 +8,11 @@ use kube::{Api, Client, ResourceExt};
 use reqwest::Method;
 use resources::{ScoringBatch, ScoringJob};
 use serde_json::json;
+use testkit::Weather;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::fixture::{Gateway, LIMIT, LinkedCluster, answer, until};
-use crate::link::Weather;
 
 /// A namespace in the cluster for tests.
 pub(crate) struct Space {

@@ -3,9 +3,9 @@
 use anyhow::Result;
 use serde_json::json;
 use std::time::{Duration, Instant};
+use testkit::Weather;
 
 use crate::fixture::{Gateway, LinkedCluster, until};
-use crate::link::Weather;
 use crate::relay::Space;
 
 const AWAY: &str = r#"assay_gateway_away{of="kubernetes"}"#;

@@ -8,11 +8,11 @@ use futures::future::try_join_all;
 use reqwest::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use testkit::{Link, Weather};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use crate::fixture::{Gateway, WAITS, answer, link_to_database, number, until};
-use crate::link::Weather;
+use crate::fixture::{Gateway, WAITS, answer, number, until};
 
 #[tokio::test]
 async fn a_post_is_answered_with_a_queued_job_and_the_next_with_the_same() -> Result<()> {
@@ -119,7 +119,7 @@ async fn a_clients_choices_and_trace_are_recorded() -> Result<()> {
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_found_again() -> Result<()> {
     let direct = testkit::fresh_database().await?;
-    let (link, linked) = link_to_database(&direct, Weather::Fair).await?;
+    let (link, linked) = Link::to_url(&direct, Weather::Fair).await?;
     let gateway = Arc::new(Gateway::ready(&linked, &["--database-migration-url", &direct]).await?);
     let (_, submission) = (gateway.job().await?, gateway.submission().await?);
 

@@ -89,7 +89,7 @@ async fn scorers_that_start_and_finish_the_same_jobs_in_other_orders_do_not_dead
     let barrier = Arc::new(Barrier::new(4));
     let scorer = |turn: usize| {
         let (database, barrier, mut jobs) = (database.clone(), barrier.clone(), jobs.clone());
-        if turn % 2 == 0 {
+        if turn.is_multiple_of(2) {
             jobs.reverse();
         }
         tokio::spawn(async move {

@@ -8,7 +8,6 @@ mod constraints;
 mod database;
 mod immutability;
 mod mirroring;
-mod network;
 mod outage;
 mod queueing;
 mod reading;

@@ -5,10 +5,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use domain::JobStatus;
 use store::{Finished, Settings, Store, StoreError};
-use testkit::{Place, Postgres, PostgresOptions, StopMode, TempFolder};
+use testkit::{Link, Place, Postgres, PostgresOptions, StopMode, TempFolder, Weather};
 
 use crate::database::{Database, done, finish, new_job};
-use crate::network::Network;
 
 /// A server of the test's own, that it may stop.
 async fn server() -> Result<(Postgres, TempFolder)> {
@@ -75,15 +74,15 @@ async fn nobody_meets_the_dead_connections_that_a_restart_leaves() -> Result<()>
 #[tokio::test]
 async fn a_stalled_postgres_answers_with_an_error_in_time_and_the_store_recovers() -> Result<()> {
     let database = Database::fresh().await?;
-    let network = Network::to(&database.url).await?;
+    let (link, linked) = Link::to_url(&database.url, Weather::Fair).await?;
     let store = Store::connect(&Settings {
         deadline: Duration::from_secs(1),
         max_connections: 2,
-        ..Settings::new(&network.url)
+        ..Settings::new(&linked)
     })?;
     let job = database.queued().await?;
     store.ping().await?;
-    network.stall();
+    link.set(Weather::Stalled);
     let started = Instant::now();
     // More calls than connections: none of them may be held up by those that were abandoned.
     for _ in 0..4 {
@@ -91,7 +90,7 @@ async fn a_stalled_postgres_answers_with_an_error_in_time_and_the_store_recovers
         assert!(matches!(&read, Err(StoreError::Unavailable(_))), "{read:?}");
     }
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
-    network.heal();
+    link.set(Weather::Fair);
     recovered(&store).await?;
     assert!(store.job(job).await?.is_some());
     Ok(())
@@ -100,8 +99,8 @@ async fn a_stalled_postgres_answers_with_an_error_in_time_and_the_store_recovers
 #[tokio::test]
 async fn a_verdict_whose_answer_the_network_swallowed_is_found_by_the_retry() -> Result<()> {
     let database = Database::fresh().await?;
-    let network = Network::to(&database.url).await?;
-    let settings = Settings { deadline: Duration::from_secs(1), ..Settings::new(&network.url) };
+    let (link, linked) = Link::to_url(&database.url, Weather::Fair).await?;
+    let settings = Settings { deadline: Duration::from_secs(1), ..Settings::new(&linked) };
     let store = Store::connect(&settings)?;
     let job = database.running(1).await?;
     store.ping().await?;
@@ -111,11 +110,11 @@ async fn a_verdict_whose_answer_the_network_swallowed_is_found_by_the_retry() ->
     let requests = [finish(job, 1, done())];
     let (finished, _) = tokio::join!(store.finish(&requests), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        network.stall();
+        link.set(Weather::Stalled);
         other.commit().await
     });
     assert!(finished.is_err_and(|error| error.is_unavailable()));
-    network.heal();
+    link.set(Weather::Fair);
     let found = store.finish(&requests).await?.pop().context("an answer")??;
     assert_eq!(found, Finished::Recorded { status: JobStatus::Done, retry_after: None });
     assert_eq!(database.store.attempts(job).await?.len(), 1);

@@ -1,30 +1,34 @@
-//! A stretch of network to a server that can be cut, or muted so that the server hears and is not heard.
+//! A stretch of network to a server that a test can spoil.
 
 use std::sync::Arc;
 
-use anyhow::Result;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 /// What the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Weather {
+pub enum Weather {
     /// All arrives.
     Fair,
-    /// The server's answers get lost.
+    /// The server hears, and its answers get lost.
     Mute,
+    /// Nothing arrives, without a word to either side, until the weather changes.
+    Stalled,
     /// Connections break, and new ones too.
     Cut,
 }
 
 /// A loopback port that leads to another one, through the weather.
-pub(crate) struct Link {
-    pub(crate) port: u16,
+#[derive(Debug)]
+pub struct Link {
+    port: u16,
     state: Arc<watch::Sender<State>>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct State {
     weather: Weather,
     /// How often the link was cut, for connections that would otherwise miss a short cut.
@@ -33,8 +37,11 @@ struct State {
 
 impl Link {
     /// A link to a loopback port.
-    pub(crate) async fn to(port: u16, weather: Weather) -> Result<Link> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///
+    /// # Errors
+    /// When it cannot listen.
+    pub async fn to(port: u16, weather: Weather) -> Result<Link> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
         let state = Arc::new(watch::Sender::new(State { weather, cuts: 0 }));
         let link = Link { port: listener.local_addr()?.port(), state: state.clone() };
         tokio::spawn(async move {
@@ -49,8 +56,26 @@ impl Link {
         Ok(link)
     }
 
+    /// A link to the loopback server that a URL names, and the same URL through the link.
+    ///
+    /// # Errors
+    /// When the URL names no port, or the link cannot listen.
+    pub async fn to_url(url: &str, weather: Weather) -> Result<(Link, String)> {
+        let (scheme, rest) = url.split_once("://").context("a URL with a scheme")?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = authority.rsplit_once(':').context("a URL with a port")?;
+        let link = Link::to(port.parse().context("a port")?, weather).await?;
+        let through = format!("{scheme}://{host}:{}/{path}", link.port);
+        Ok((link, through))
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Changes the weather, also for connections that are open.
-    pub(crate) fn set(&self, weather: Weather) {
+    pub fn set(&self, weather: Weather) {
         self.state.send_modify(|state| {
             state.weather = weather;
             state.cuts += usize::from(weather == Weather::Cut);
@@ -66,31 +91,30 @@ async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<State>) 
     let server = TcpStream::connect(("127.0.0.1", port)).await?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let answers = state.clone();
+    let (requests, answers) = (state.clone(), state.clone());
     tokio::select! {
         _ = state.wait_for(|state| state.cuts > cuts) => Ok(()),
-        result = async {
-            tokio::try_join!(
-                copy(from_client, to_server, || true),
-                copy(from_server, to_client, || answers.borrow().weather != Weather::Mute)
-            )
-        } => result.map(drop),
+        carried = async {
+            tokio::try_join!(copy(from_client, to_server, requests, false), copy(from_server, to_client, answers, true))
+        } => carried.map(drop),
     }
 }
 
 async fn copy(
-    mut from: impl AsyncRead + Unpin,
-    mut to: impl AsyncWrite + Unpin,
-    arrives: impl Fn() -> bool,
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<State>,
+    answers: bool,
 ) -> Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
+        let weather = state.wait_for(|state| state.weather != Weather::Stalled).await?.weather;
         if length == 0 {
             to.shutdown().await?;
             return Ok(());
         }
-        if arrives() {
+        if !(answers && weather == Weather::Mute) {
             to.write_all(&buffer[..length]).await?;
         }
     }
