@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use sqlx::postgres::PgPoolOptions;
-use sqlx::{FromRow, PgPool};
+use sqlx::postgres::{PgPoolOptions, PgRow};
+use sqlx::{FromRow, PgPool, Row as _};
 use uuid::Uuid;
 
 use crate::wait::{Seen, until};
 use crate::world::PATIENCE;
 
 /// A job's row.
-#[derive(Clone, Debug, PartialEq, FromRow)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The job.
     pub id: Uuid,
@@ -47,6 +47,29 @@ pub struct Row {
     pub completed_ms: Option<i64>,
 }
 
+impl FromRow<'_, PgRow> for Row {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Row {
+            id: row.try_get("id")?,
+            submission_id: row.try_get("submission_id")?,
+            batch_id: row.try_get("batch_id")?,
+            status: row.try_get("status")?,
+            score: row.try_get("score")?,
+            feedback: row.try_get("feedback")?,
+            error_code: row.try_get("error_code")?,
+            attempt: row.try_get("attempt")?,
+            lease_epoch: row.try_get("lease_epoch")?,
+            scorer: row.try_get("scorer")?,
+            priority: row.try_get("priority")?,
+            version: row.try_get("version")?,
+            resource_kind: row.try_get("resource_kind")?,
+            resource_uid: row.try_get("resource_uid")?,
+            started_ms: row.try_get("started_ms")?,
+            completed_ms: row.try_get("completed_ms")?,
+        })
+    }
+}
+
 impl Row {
     /// Whether it may still change.
     pub fn is_active(&self) -> bool {
@@ -55,7 +78,7 @@ impl Row {
 }
 
 /// An attempt that has ended, as recorded.
-#[derive(Clone, Debug, PartialEq, FromRow)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
     /// The job.
     pub job_id: Uuid,
@@ -69,6 +92,19 @@ pub struct Attempt {
     pub outcome: String,
     /// When it began, in milliseconds.
     pub started_ms: i64,
+}
+
+impl FromRow<'_, PgRow> for Attempt {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Attempt {
+            job_id: row.try_get("job_id")?,
+            attempt: row.try_get("attempt")?,
+            lease_epoch: row.try_get("lease_epoch")?,
+            scorer: row.try_get("scorer")?,
+            outcome: row.try_get("outcome")?,
+            started_ms: row.try_get("started_ms")?,
+        })
+    }
 }
 
 const JOBS: &str = "

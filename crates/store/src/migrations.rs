@@ -1,14 +1,39 @@
 //! The schema, and bringing a database up to it.
 
 use std::str::FromStr;
+use std::sync::LazyLock;
 
-use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqlStr};
 
 use crate::{Store, StoreError};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
+macro_rules! files {
+    ($($version:literal $description:literal)*) => {
+        [$(($version, $description, include_str!(concat!("../migrations/", $version, "_", $description, ".sql")))),*]
+    };
+}
+
+/// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
+/// the whole of sqlx a second time, for the macro.
+const FILES: [(&str, &str, &str); 7] = files! {
+    "0001" "submissions"
+    "0002" "rubrics"
+    "0003" "batches"
+    "0004" "jobs"
+    "0005" "unqueued"
+    "0006" "attempts"
+    "0007" "audit"
+};
+
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let migration = |(version, description, sql): (&'static str, &'static str, &'static str)| {
+        let version = version.parse().expect("a file's name begins with a number");
+        Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(FILES.into_iter().map(migration).collect())
+});
 
 /// The schema could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -50,5 +75,22 @@ impl Store {
         }
         let newest: Vec<(i64,)> = self.all(sqlx::query_as(NEWEST)).await?;
         Ok(newest.first().is_some_and(|(newest,)| *newest >= known))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_is_known() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let entries = std::fs::read_dir(folder).expect("the folder of migrations");
+        let mut found: Vec<String> = entries
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("a name in ASCII"))
+            .collect();
+        found.sort();
+        let known = FILES.map(|(version, description, _)| format!("{version}_{description}.sql"));
+        assert_eq!(found, known);
     }
 }

@@ -29,7 +29,7 @@ pub use control_plane::{ControlPlane, ControlPlaneOptions, control_plane_binarie
 pub use folder::TempFolder;
 pub use kubernetes::Kubernetes;
 pub use launch::{Launch, Lifetime};
-pub use link::{Link, Weather};
+pub use link::{Link, Links, Weather};
 pub use place::Place;
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresOptions, StopMode};

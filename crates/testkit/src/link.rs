@@ -83,6 +83,37 @@ impl Link {
     }
 }
 
+/// Where a process finds its servers.
+#[derive(Clone, Debug)]
+pub(crate) struct Routes {
+    pub(crate) database_url: String,
+    pub(crate) redis_url: String,
+}
+
+/// The links of one process to its servers.
+#[derive(Debug)]
+pub struct Links {
+    /// To Postgres.
+    pub postgres: Link,
+    /// To Redis.
+    pub redis: Link,
+}
+
+impl Links {
+    /// Links to these servers, and the way by them.
+    pub(crate) async fn to(direct: &Routes) -> Result<(Links, Routes)> {
+        let (postgres, database_url) = Link::to_url(&direct.database_url, Weather::Fair).await?;
+        let (redis, redis_url) = Link::to_url(&direct.redis_url, Weather::Fair).await?;
+        Ok((Links { postgres, redis }, Routes { database_url, redis_url }))
+    }
+
+    /// Changes the weather on all of them.
+    pub fn set(&self, weather: Weather) {
+        self.postgres.set(weather);
+        self.redis.set(weather);
+    }
+}
+
 async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<State>) -> Result<()> {
     let State { weather, cuts } = *state.borrow();
     if weather == Weather::Cut {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::launch::Launch;
+use crate::link::Links;
 use crate::process::Signal;
 use crate::readiness;
 use crate::server::Server;
@@ -16,12 +17,19 @@ pub struct Service {
     server: Server,
     ready_port: u16,
     metrics_port: u16,
+    links: Option<Links>,
 }
 
 impl Service {
-    /// A service that has not been started; `/readyz` is on the first port, `/metrics` on the second.
-    pub fn new(launch: Launch, ready_port: u16, metrics_port: u16) -> Self {
-        Self { server: Server::new(launch), ready_port, metrics_port }
+    /// A service that has not been started; `/readyz` is on the first port, `/metrics` on the second. What its launch
+    /// says leads to its servers by the links, if there are any.
+    pub(crate) fn new(launch: Launch, ready_port: u16, metrics_port: u16, links: Option<Links>) -> Self {
+        Self { server: Server::new(launch), ready_port, metrics_port, links }
+    }
+
+    /// Its links to the servers, in a stack with [`StackBuilder::links`](crate::StackBuilder::links).
+    pub fn links(&self) -> Result<&Links> {
+        self.links.as_ref().with_context(|| format!("{} has no links", self.name()))
     }
 
     /// Starts it, or adopts it where it was left running, and waits until it is ready.

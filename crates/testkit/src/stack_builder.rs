@@ -9,6 +9,7 @@ use crate::control_plane::{ControlPlane, ControlPlaneOptions};
 use crate::folder::TempFolder;
 use crate::kubernetes::Kubernetes;
 use crate::launch::Launch;
+use crate::link::{Links, Routes};
 use crate::place::Place;
 use crate::postgres::{Postgres, PostgresOptions};
 use crate::redis::Redis;
@@ -28,6 +29,7 @@ pub struct StackBuilder {
     postgres: PostgresOptions,
     namespace: Option<String>,
     pools: Vec<String>,
+    links: bool,
     gateways: usize,
     operators: usize,
     scorers: usize,
@@ -48,6 +50,7 @@ impl Default for StackBuilder {
             postgres: PostgresOptions::default(),
             namespace: None,
             pools: vec!["default".to_owned()],
+            links: false,
             gateways: 1,
             operators: 1,
             scorers: 1,
@@ -111,6 +114,12 @@ impl StackBuilder {
     /// The pools; scorers are dealt out to them in turn.
     pub fn pools<S: AsRef<str>>(mut self, pools: &[S]) -> Self {
         self.pools = pools.iter().map(|pool| pool.as_ref().to_owned()).collect();
+        self
+    }
+
+    /// Gives every process links of its own to Postgres and Redis, see [`Service::links`].
+    pub fn links(mut self) -> Self {
+        self.links = true;
         self
     }
 
@@ -195,9 +204,9 @@ impl StackBuilder {
         };
         prepare_cluster(&stack).await?;
         let programs = program_folder()?;
-        stack.gateways = self.describe_gateways(&place, &programs, &stack)?;
-        stack.operators = self.describe_operators(&place, &programs, &stack)?;
-        stack.scorers = self.describe_scorers(&place, &programs, &stack)?;
+        stack.gateways = self.describe_gateways(&place, &programs, &stack).await?;
+        stack.operators = self.describe_operators(&place, &programs, &stack).await?;
+        stack.scorers = self.describe_scorers(&place, &programs, &stack).await?;
         // Gateways first: they bring the tables that scorers expect.
         try_join_all(stack.gateways.iter().map(Service::start)).await?;
         try_join_all(stack.operators.iter().chain(&stack.scorers).map(Service::start)).await?;
@@ -238,57 +247,78 @@ impl StackBuilder {
         Ok((Some(control_plane), kubernetes))
     }
 
-    fn describe_gateways(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
-        each("gateway", self.gateways, |name, _| {
-            let (port, metrics) = (place.port(name)?, place.port(&format!("{name}-metrics"))?);
+    async fn describe_gateways(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
+        let mut gateways = Vec::new();
+        for name in names("gateway", self.gateways) {
+            let (port, metrics) = (place.port(&name)?, place.port(&format!("{name}-metrics"))?);
+            let (routes, links) = self.routes(stack).await?;
             let launch = place
-                .launch(name, programs.join("gateway"))
-                .env("ASSAY_DATABASE_URL", &stack.database_url)
+                .launch(&name, programs.join("gateway"))
+                .env("ASSAY_DATABASE_URL", &routes.database_url)
                 .env("KUBECONFIG", &stack.kubernetes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
                 .env("ASSAY_LISTEN", format!("127.0.0.1:{port}"))
                 .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{metrics}"));
-            Ok(Service::new(with(launch, &self.gateway_env), port, metrics))
-        })
+            gateways.push(Service::new(with(launch, &self.gateway_env), port, metrics, links));
+        }
+        Ok(gateways)
     }
 
-    fn describe_operators(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
-        each("operator", self.operators, |name, _| {
-            let port = place.port(name)?;
+    async fn describe_operators(
+        &self,
+        place: &Place,
+        programs: &Path,
+        stack: &Stack,
+    ) -> Result<Vec<Service>> {
+        let mut operators = Vec::new();
+        for name in names("operator", self.operators) {
+            let port = place.port(&name)?;
+            let (routes, links) = self.routes(stack).await?;
             let launch = place
-                .launch(name, programs.join("operator"))
-                .env("ASSAY_DATABASE_URL", &stack.database_url)
-                .env("ASSAY_REDIS_URL", &stack.redis_url)
+                .launch(&name, programs.join("operator"))
+                .env("ASSAY_DATABASE_URL", &routes.database_url)
+                .env("ASSAY_REDIS_URL", &routes.redis_url)
                 .env("KUBECONFIG", &stack.kubernetes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
                 .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{port}"));
-            Ok(Service::new(with(launch, &self.operator_env), port, port))
-        })
+            operators.push(Service::new(with(launch, &self.operator_env), port, port, links));
+        }
+        Ok(operators)
     }
 
-    fn describe_scorers(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
-        each("scorer", self.scorers, |name, index| {
-            let port = place.port(name)?;
+    async fn describe_scorers(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
+        let mut scorers = Vec::new();
+        for (name, pool) in names("scorer", self.scorers).zip(self.pools.iter().cycle()) {
+            let port = place.port(&name)?;
+            let (routes, links) = self.routes(stack).await?;
             let launch = place
-                .launch(name, programs.join("scorer"))
-                .env("ASSAY_DATABASE_URL", &stack.database_url)
-                .env("ASSAY_REDIS_URL", &stack.redis_url)
-                .env("ASSAY_POOL", &self.pools[index % self.pools.len()])
-                .env("ASSAY_SCORER_NAME", name)
+                .launch(&name, programs.join("scorer"))
+                .env("ASSAY_DATABASE_URL", &routes.database_url)
+                .env("ASSAY_REDIS_URL", &routes.redis_url)
+                .env("ASSAY_POOL", pool)
+                .env("ASSAY_SCORER_NAME", &name)
                 .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{port}"));
-            Ok(Service::new(with(launch, &self.scorer_env), port, port))
-        })
+            scorers.push(Service::new(with(launch, &self.scorer_env), port, port, links));
+        }
+        Ok(scorers)
+    }
+
+    /// How one process reaches the servers.
+    async fn routes(&self, stack: &Stack) -> Result<(Routes, Option<Links>)> {
+        let direct = Routes { database_url: stack.database_url.clone(), redis_url: stack.redis_url.clone() };
+        if !self.links {
+            return Ok((direct, None));
+        }
+        let (links, linked) = Links::to(&direct).await?;
+        Ok((linked, Some(links)))
     }
 }
 
 /// Several of a kind: `scorer` when there is one, else `scorer-1`, `scorer-2`, …
-fn each(kind: &str, count: usize, describe: impl Fn(&str, usize) -> Result<Service>) -> Result<Vec<Service>> {
-    let name = |index| {
-        if count == 1 { kind.to_owned() } else { format!("{kind}-{}", index + 1) }
-    };
-    (0..count).map(|index| describe(&name(index), index)).collect()
+fn names(kind: &str, count: usize) -> impl Iterator<Item = String> {
+    (1..=count).map(move |number| if count == 1 { kind.to_owned() } else { format!("{kind}-{number}") })
 }
 
 fn with(launch: Launch, env: &[(String, String)]) -> Launch {
