@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::GroupCommit;
+use runtime::{GroupCommit, Outage, in_full};
 use store::{Accepted, InvalidItem, NewJob, Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
@@ -65,19 +64,4 @@ impl Acceptor {
         };
         answer?.map_err(|invalid| Problem::new(Code::InvalidData, invalid.message))
     }
-}
-
-/// An error with all its causes, in one line.
-pub(crate) fn in_full(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }

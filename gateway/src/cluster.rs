@@ -1,11 +1,10 @@
 //! Reaching Kubernetes.
 
+use runtime::in_full;
 use std::time::Duration;
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-
-use crate::accept::in_full;
 
 /// How long the API server may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);

@@ -9,7 +9,6 @@ mod cluster;
 mod extract;
 mod knobs;
 mod metrics;
-mod outage;
 mod problem;
 mod relay;
 mod repeat;

@@ -16,15 +16,13 @@ pub(crate) use plan::Limits;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::Shutdown;
+use runtime::{Outage, Shutdown, in_full};
 use store::{Store, StoreError};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use crate::accept::in_full;
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 use crate::schema::Prepared;
 use round::{RoundEnd, State};
 

@@ -43,7 +43,7 @@ where
 mod tests {
     use std::cell::Cell;
 
-    use store::Outage;
+    use store::Unavailability;
 
     use super::*;
 
@@ -51,7 +51,7 @@ mod tests {
         let calls = Cell::new(0);
         let outcome = repeat_while_quick(quick, async || {
             calls.set(calls.get() + 1);
-            let away = StoreError::Unavailable(Outage::Deadline(quick));
+            let away = StoreError::Unavailable(Unavailability::Deadline(quick));
             if calls.get() > fails { Ok(()) } else { Err(away) }
         })
         .await;

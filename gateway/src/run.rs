@@ -8,7 +8,7 @@ use anyhow::Context;
 use axum::Router;
 use axum::serve::ListenerExt;
 use prometheus_client::registry::Registry;
-use runtime::{Health, Shutdown, serve_health};
+use runtime::{Health, Outage, Shutdown, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -20,7 +20,6 @@ use crate::accept::Acceptor;
 use crate::app::App;
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
-use crate::outage::Outage;
 use crate::relay::{self, Relayer};
 use crate::router::router;
 use crate::{Settings, schema};
@@ -56,7 +55,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let store = Store::connect(&settings.store()).context("ASSAY_DATABASE_URL cannot be used")?;
-    let postgres = Arc::new(Outage::of("postgres", metrics.away("postgres")));
+    let postgres = Arc::new(Outage::shown_by("Postgres", metrics.away("postgres")));
     let recorded = Arc::new(Notify::new());
     let (prepared_tx, prepared) = watch::channel(false);
 
@@ -83,7 +82,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
             batch_overflow: settings.mirror_batch_overflow,
             live: settings.mirror_live_limit,
         },
-        kubernetes: Outage::of("kubernetes", metrics.away("kubernetes")),
+        kubernetes: Outage::shown_by("Kubernetes", metrics.away("kubernetes")),
         metrics: metrics.clone(),
     };
     let relay_stop = Shutdown::default();

@@ -3,14 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::rubric::Rubric;
-use runtime::Shutdown;
-use store::{RubricVersion, Store};
+use runtime::{Outage, Shutdown, in_full};
+use store::Store;
 use tokio::sync::watch;
-use tracing::{info, warn};
-
-use crate::accept::in_full;
-use crate::outage::Outage;
+use tracing::info;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -27,8 +23,8 @@ pub(crate) async fn prepare(
     shutdown: Shutdown,
 ) {
     let mut pause = FIRST_PAUSE;
-    while let Err(reason) = try_to_prepare(&store, &migration_url).await {
-        postgres.begin(&reason);
+    while let Err(error) = store.prepare(&migration_url).await {
+        postgres.begin(&in_full(&error));
         if shutdown.unless_requested(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
@@ -39,35 +35,8 @@ pub(crate) async fn prepare(
     prepared.send_replace(true);
 }
 
-async fn try_to_prepare(store: &Store, migration_url: &str) -> Result<(), String> {
-    // Has a deadline, which a migration cannot have.
-    store.ping().await.map_err(|error| in_full(&error))?;
-    if let Err(error) = store::migrate(migration_url).await {
-        let is_current = store.schema_is_current().await.map_err(|error| in_full(&error))?;
-        if !is_current {
-            return Err(in_full(&error));
-        }
-        warn!(error = in_full(&error), "the schema is newer than this program, which works with it as it is");
-    }
-    store.ensure_rubrics(&builtin_rubrics()).await.map_err(|error| in_full(&error))
-}
-
-fn builtin_rubrics() -> Vec<RubricVersion> {
-    Rubric::builtins()
-        .iter()
-        .map(|(name, rubric)| RubricVersion {
-            name: (*name).to_owned(),
-            version: rubric.version().to_owned(),
-            spec: rubric.to_json().to_string(),
-        })
-        .collect()
-}
-
 /// Whether requests can be served now: for `/readyz`.
 pub(crate) async fn is_ready(store: Store, prepared: Prepared) -> Result<(), String> {
-    match store.schema_is_current().await {
-        Ok(true) if *prepared.borrow() => Ok(()),
-        Ok(_) => Err("the database is being prepared".to_owned()),
-        Err(error) => Err(in_full(&error)),
-    }
+    store.check_schema().await.map_err(|error| in_full(&error))?;
+    if *prepared.borrow() { Ok(()) } else { Err("the database is being prepared".to_owned()) }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use domain::{JobId, Pool};
 use queue::Queue;
+use runtime::in_full;
 use store::CancelledJob;
 use tracing::warn;
 
@@ -22,8 +23,7 @@ pub(crate) async fn take_off_queue(jobs: &[CancelledJob], queue: &Queue) {
     }
     for (pool, jobs) in by_pool {
         if let Err(error) = queue.cancel(pool, &jobs).await {
-            let error = &error as &dyn std::error::Error;
-            warn!(%pool, error, "cannot take cancelled jobs off the queue; they are dropped when claimed");
+            warn!(%pool, error = in_full(&error), "cannot take cancelled jobs off the queue; they are dropped when claimed");
         }
     }
 }

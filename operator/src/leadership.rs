@@ -12,7 +12,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
 use kube::api::{Api, PostParams};
-use runtime::Shutdown;
+use runtime::{Outage, Shutdown, in_full};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -68,20 +68,14 @@ impl Candidate {
 
     async fn await_turn(&self) -> Lease {
         let mut seen = Observation::default();
-        let mut reachable = true;
+        let outage = Outage::of("looking at the operators' Lease");
         loop {
             match self.try_take(&mut seen).await {
                 Ok(Some(lease)) => return lease,
-                Ok(None) => reachable = true,
+                Ok(None) => outage.end(),
                 // Another was quicker.
-                Err(error) if error.is_conflict() => reachable = true,
-                Err(error) => {
-                    // Once for each outage.
-                    if reachable {
-                        warn!(error = %error, "cannot look at the operators' Lease; will go on trying");
-                    }
-                    reachable = false;
-                }
+                Err(error) if error.is_conflict() => outage.end(),
+                Err(error) => outage.begin(&in_full(&error)),
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
@@ -146,7 +140,7 @@ impl Candidate {
         }
         match self.replace(&lease).await {
             Ok(_) => info!(holder = self.name, "handed leadership back"),
-            Err(error) => warn!(error = %error, "cannot hand leadership back: it will run out"),
+            Err(error) => warn!(error = in_full(&error), "cannot hand leadership back: it will run out"),
         }
     }
 

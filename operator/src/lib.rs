@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use queue::Queue;
-use runtime::{Health, Shutdown, serve_health};
+use runtime::{Health, Shutdown, in_full, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -50,7 +50,7 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
         let store = store.clone();
         move || {
             let store = store.clone();
-            async move { schema::check(&store).await }
+            async move { store.check_schema().await.map_err(|error| in_full(&error)) }
         }
     });
     tokio::spawn(serve_health(listener, health));

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use domain::{Epoch, Pool};
 use queue::{Adopt, Adoption, Claim, Claimed, Queue, QueueError, Release, Renewal, Waiter};
-use runtime::GroupCommit;
+use runtime::{GroupCommit, Outage};
 
 use crate::metrics::{Call, Metrics};
-use crate::outage::OutageLog;
 
 /// The most leases that one call ends.
 const LARGEST_BATCH: usize = 256;
@@ -18,7 +17,7 @@ const LARGEST_BATCH: usize = 256;
 pub(crate) struct Leases {
     queue: Queue,
     pool: Pool,
-    outage: Arc<OutageLog>,
+    outage: Arc<Outage>,
     ends: GroupCommit<LeaseEnd, (), QueueError>,
 }
 
@@ -47,14 +46,18 @@ impl LeaseEnd {
 
 impl Leases {
     pub(crate) fn new(queue: Queue, pool: Pool, metrics: &Metrics) -> Leases {
-        let outage = Arc::new(OutageLog::of_redis());
+        let outage = Arc::new(Outage::of("Redis"));
         let ends = GroupCommit::spawn("lease", LARGEST_BATCH, {
             let (queue, pool, outage) = (queue.clone(), pool.clone(), outage.clone());
             let sizes = metrics.batches.get_or_create_owned(&Call::LEASE);
             move |ends: Vec<LeaseEnd>| {
                 let (queue, pool, outage) = (queue.clone(), pool.clone(), outage.clone());
                 sizes.observe(ends.len() as f64);
-                async move { outage.noted(end_all(&queue, &pool, &ends).await, QueueError::is_unavailable) }
+                async move {
+                    let ended = end_all(&queue, &pool, &ends).await;
+                    outage.note(&ended);
+                    ended
+                }
             }
         });
         Leases { queue, pool, outage, ends }
@@ -94,7 +97,8 @@ impl Leases {
     }
 
     fn noted<T>(&self, result: Result<T, QueueError>) -> Result<T, QueueError> {
-        self.outage.noted(result, QueueError::is_unavailable)
+        self.outage.note(&result);
+        result
     }
 }
 

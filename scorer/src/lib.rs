@@ -14,7 +14,6 @@ mod engine;
 mod held;
 mod leases;
 pub mod metrics;
-mod outage;
 mod records;
 mod renewal;
 mod rubrics;
@@ -30,7 +29,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use domain::Pool;
 use queue::Queue;
-use runtime::{Health, Outage, Shutdown, serve_health};
+use runtime::{Health, Outage, Shutdown, in_full, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -137,36 +136,23 @@ fn health(
     Health::new(shutdown, registry)
         .ready_when("postgres", move || {
             let store = store.clone();
-            async move {
-                match store.schema_is_current().await {
-                    Ok(true) => Ok(()),
-                    Ok(false) => Err("the schema is not current".to_owned()),
-                    Err(error) => Err(error.to_string()),
-                }
-            }
+            async move { store.check_schema().await.map_err(|error| in_full(&error)) }
         })
         .ready_when("redis", move || {
             let (queue, pool) = (queue.clone(), pool.clone());
             // Whether the queue is current is the operators' concern; here it matters that there is an answer.
-            async move { queue.is_current(&pool).await.map(drop).map_err(|error| error.to_string()) }
+            async move { queue.is_current(&pool).await.map(drop).map_err(|error| in_full(&error)) }
         })
 }
 
 /// Waits for the tables, which operators and gateways bring: a scorer needs no right to create any.
 async fn await_schema(store: &Store) {
-    let mut outage = Outage::default();
-    loop {
-        let current = store.schema_is_current().await;
-        if let Ok(true) = current {
-            return;
-        }
-        if outage.begins() {
-            let error = current.err();
-            let error = error.as_ref().map(|error| error as &dyn std::error::Error);
-            warn!(error, "the schema is not there yet; waiting for it");
-        }
+    let outage = Outage::of("the database");
+    while let Err(error) = store.check_schema().await {
+        outage.begin(&in_full(&error));
         sleep(LOOK_FOR_SCHEMA_EVERY).await;
     }
+    outage.end();
 }
 
 /// Lets running jobs finish, and after the grace period has the rest handed back.

@@ -8,14 +8,13 @@ use std::time::Duration;
 use domain::Epoch;
 use domain::report::Report;
 use queue::Claim;
-use runtime::{GroupCommit, GroupCommitError};
+use runtime::{GroupCommit, GroupCommitError, Outage};
 use store::{Ending, FinishRequest, Finished, InvalidItem, StartRequest, Started, Store, StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::held::Holding;
 use crate::metrics::{Call, Metrics};
-use crate::outage::OutageLog;
 
 /// The most attempts that one statement starts or ends.
 const LARGEST_BATCH: usize = 256;
@@ -28,7 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Records {
     store: Store,
     scorer: String,
-    outage: Arc<OutageLog>,
+    outage: Arc<Outage>,
     /// The process is about to end: Postgres is waited for no longer.
     last_call: CancellationToken,
     starts: GroupCommit<StartRequest, Started, StoreError>,
@@ -42,14 +41,14 @@ impl Records {
         last_call: CancellationToken,
         metrics: &Metrics,
     ) -> Records {
-        let outage = Arc::new(OutageLog::of_postgres());
+        let outage = Arc::new(Outage::of("Postgres"));
         let starts = GroupCommit::spawn("start", LARGEST_BATCH, {
             let (store, outage) = (store.clone(), outage.clone());
             let sizes = metrics.batches.get_or_create_owned(&Call::START);
             move |requests: Vec<StartRequest>| {
                 let (store, outage) = (store.clone(), outage.clone());
                 sizes.observe(requests.len() as f64);
-                async move { outage.noted(store.start(&requests).await, StoreError::is_unavailable) }
+                async move { noted(&outage, store.start(&requests).await) }
             }
         });
         let finishes = GroupCommit::spawn("finish", LARGEST_BATCH, {
@@ -58,7 +57,7 @@ impl Records {
             move |requests: Vec<FinishRequest>| {
                 let (store, outage) = (store.clone(), outage.clone());
                 sizes.observe(requests.len() as f64);
-                async move { outage.noted(store.finish(&requests).await, StoreError::is_unavailable) }
+                async move { noted(&outage, store.finish(&requests).await) }
             }
         });
         Records { store, scorer, outage, last_call, starts, finishes }
@@ -90,7 +89,7 @@ impl Records {
         version: &str,
     ) -> Option<Option<String>> {
         self.patiently(holding, || async move {
-            self.noted(self.store.rubric_spec(name, version).await).map_err(GroupCommitError::Flush)
+            noted(&self.outage, self.store.rubric_spec(name, version).await).map_err(GroupCommitError::Flush)
         })
         .await
     }
@@ -99,11 +98,7 @@ impl Records {
     pub(crate) async fn held(&self, claims: &[Claim]) -> Result<Vec<bool>, StoreError> {
         let claims: Vec<(domain::JobId, Epoch)> =
             claims.iter().map(|claim| (claim.job, claim.epoch)).collect();
-        self.noted(self.store.held(&claims).await)
-    }
-
-    fn noted<T>(&self, result: Result<T, StoreError>) -> Result<T, StoreError> {
-        self.outage.noted(result, StoreError::is_unavailable)
+        noted(&self.outage, self.store.held(&claims).await)
     }
 
     /// Calls until there is an answer. A call under way is never abandoned, since its effect would stay unknown. The
@@ -125,6 +120,11 @@ impl Records {
             }
         }
     }
+}
+
+fn noted<T>(postgres: &Outage, result: Result<T, StoreError>) -> Result<T, StoreError> {
+    postgres.note(&result);
+    result
 }
 
 /// The ending of an attempt that yielded a report.

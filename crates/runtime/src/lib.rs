@@ -9,6 +9,6 @@ pub mod telemetry;
 
 pub use group_commit::{GroupCommit, GroupCommitError};
 pub use health::{Health, serve_health};
-pub use outage::Outage;
+pub use outage::{Outage, in_full};
 pub use shutdown::Shutdown;
 pub use telemetry::Telemetry;

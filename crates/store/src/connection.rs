@@ -10,7 +10,7 @@ use sqlx::query::{Query, QueryAs};
 use sqlx::{Connection, FromRow, PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 
-use crate::{Outage, Settings, StoreError};
+use crate::{Settings, StoreError, Unavailability};
 
 /// Everything Assay keeps in Postgres. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -82,7 +82,7 @@ impl Store {
     ) -> Result<T, StoreError> {
         match timeout(self.deadline, work).await {
             Ok(result) => result,
-            Err(_elapsed) => Err(StoreError::Unavailable(Outage::Deadline(self.deadline))),
+            Err(_elapsed) => Err(StoreError::Unavailable(Unavailability::Deadline(self.deadline))),
         }
     }
 

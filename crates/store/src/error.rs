@@ -11,7 +11,7 @@ pub enum StoreError {
     /// Postgres cannot be used at the moment. The call may be repeated as it is; whether it took effect this time is
     /// unknown, and the repetition finds out.
     #[error("Postgres cannot be used at the moment")]
-    Unavailable(#[source] Outage),
+    Unavailable(#[source] Unavailability),
     /// Postgres refuses the data: repeating the call is useless.
     #[error("Postgres refuses the data: {message}")]
     Invalid {
@@ -30,7 +30,7 @@ pub enum StoreError {
 
 /// Why Postgres cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Outage {
+pub enum Unavailability {
     /// No answer in time. The statement may have taken effect.
     #[error("no answer within {0:?}")]
     Deadline(Duration),
@@ -63,7 +63,7 @@ impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => match kind_of(database.as_ref()) {
-                Kind::Unavailable => StoreError::Unavailable(Outage::Postgres(Arc::new(error))),
+                Kind::Unavailable => StoreError::Unavailable(Unavailability::Postgres(Arc::new(error))),
                 Kind::Invalid => StoreError::Invalid {
                     message: database.message().to_owned(),
                     constraint: database.constraint().map(str::to_owned),
@@ -77,7 +77,7 @@ impl From<sqlx::Error> for StoreError {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
-            | sqlx::Error::BeginFailed => StoreError::Unavailable(Outage::Postgres(Arc::new(error))),
+            | sqlx::Error::BeginFailed => StoreError::Unavailable(Unavailability::Postgres(Arc::new(error))),
             _ => StoreError::Defect(Arc::new(error)),
         }
     }

@@ -32,7 +32,10 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
         let version = version.parse().expect("a file's name begins with a number");
         Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
     };
-    Migrator::with_migrations(FILES.into_iter().map(migration).collect())
+    let mut migrator = Migrator::with_migrations(FILES.into_iter().map(migration).collect());
+    // The next version's: during an upgrade this one is started again and goes on.
+    migrator.set_ignore_missing(true);
+    migrator
 });
 
 /// The schema could not be brought up to date.
@@ -40,11 +43,33 @@ static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 #[error("cannot bring the database's schema up to date")]
 pub struct MigrationError(#[from] MigrateError);
 
+/// Why the database is not prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum PreparationError {
+    /// Postgres does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its schema could not be brought up to date.
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
+}
+
+/// Why the database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    /// Postgres does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Its tables are not there, or not all of them.
+    #[error("the database's schema is not up to date yet")]
+    NotCurrent,
+}
+
 /// Brings the schema up to date. Several may try at once: they take turns. The URL must lead to Postgres itself,
 /// since the lock that makes them take turns belongs to the session, which a transaction pooler does not keep.
 ///
 /// # Errors
-/// When Postgres cannot be reached, or its schema was changed by hand or is newer than this program.
+/// When Postgres cannot be reached, or its schema was changed by hand. A newer schema is left as it is.
 pub async fn migrate(url: &str) -> Result<(), MigrationError> {
     let options =
         PgConnectOptions::from_str(url).map_err(MigrateError::from)?.application_name("assay-migrate");
@@ -62,12 +87,28 @@ const NEWEST: &str = "
 SELECT coalesce(max(version), 0) FROM _sqlx_migrations WHERE success";
 
 impl Store {
-    /// Whether every migration this program knows has been applied. A newer schema counts as current: during an
-    /// upgrade, the programs of the version before go on.
+    /// Brings the database up to date and stores the built-in rubrics. May be repeated, and done by several at once.
+    /// The URL is as for [`migrate`].
     ///
     /// # Errors
-    /// `Unavailable` when Postgres does not answer.
-    pub async fn schema_is_current(&self) -> Result<bool, StoreError> {
+    /// When Postgres cannot be reached or used.
+    pub async fn prepare(&self, migration_url: &str) -> Result<(), PreparationError> {
+        // Has a deadline, which a migration cannot have.
+        self.ping().await?;
+        migrate(migration_url).await?;
+        Ok(self.ensure_builtin_rubrics().await?)
+    }
+
+    /// Whether the database can be used: Postgres answers, and every migration this program knows has been applied. A
+    /// newer schema counts as current: during an upgrade, the programs of the version before go on.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub async fn check_schema(&self) -> Result<(), SchemaError> {
+        if self.schema_is_current().await? { Ok(()) } else { Err(SchemaError::NotCurrent) }
+    }
+
+    async fn schema_is_current(&self) -> Result<bool, StoreError> {
         let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
         let applied: Vec<(bool,)> = self.all(sqlx::query_as(APPLIED)).await?;
         if applied != [(true,)] {

@@ -1,5 +1,7 @@
 //! Rubrics: immutable versions, and which of them new jobs get.
 
+use domain::rubric::Rubric;
+
 use crate::{Store, StoreError};
 
 /// One version of a rubric.
@@ -31,6 +33,16 @@ const CURRENT: &str = "
 SELECT version FROM current_rubrics WHERE name = $1";
 
 impl Store {
+    /// Stores the rubrics that are built in.
+    pub(crate) async fn ensure_builtin_rubrics(&self) -> Result<(), StoreError> {
+        let builtins = Rubric::builtins().iter().map(|(name, rubric)| RubricVersion {
+            name: (*name).to_owned(),
+            version: rubric.version().to_owned(),
+            spec: rubric.to_json().to_string(),
+        });
+        self.ensure_rubrics(&builtins.collect::<Vec<_>>()).await
+    }
+
     /// Stores these versions if they are new, and makes each the one that new jobs of its name get.
     ///
     /// # Errors

@@ -4,13 +4,13 @@ use kube::api::{Api, PostParams};
 use kube::core::Status;
 use kube::{Client, Resource, ResourceExt};
 use resources::{MADE_BY_GATEWAY, MANAGED_BY};
+use runtime::in_full;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::accept::in_full;
 use crate::cluster::REQUEST_TIMEOUT;
 
 /// What came of the wish to create a resource.

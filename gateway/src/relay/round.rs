@@ -1,5 +1,6 @@
 //! One round of relaying: everything that waits now.
 
+use runtime::in_full;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
@@ -15,7 +16,6 @@ use super::object::scoring_batch;
 use super::plan::{Plan, plan};
 use super::singles::{Tally, create_all};
 use super::{Relayer, RoundError};
-use crate::accept::in_full;
 use crate::metrics::ResourceKind;
 
 /// After this time a round begins nothing more: other gateways are to get their turn, and a stop is not to wait.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use resources::ScoringBatch;
+use runtime::in_full;
 use store::{BatchBinding, BatchOrigin, MutableKnobs, NewBatch, ResourceRef};
 use tracing::{debug, info};
 
@@ -41,8 +42,7 @@ pub(super) async fn reconcile(
 
 /// After an error the resource is looked at again.
 pub(super) fn after_error(resource: Arc<ScoringBatch>, error: &ReconcileError, _: Arc<Context>) -> Action {
-    let error = error as &dyn std::error::Error;
-    debug!(resource = resource.name_any(), error, "cannot reconcile the ScoringBatch yet");
+    debug!(resource = resource.name_any(), error = in_full(&error), "cannot reconcile the ScoringBatch yet");
     Action::requeue(AFTER_ERROR)
 }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use domain::BatchId;
 use kube::runtime::reflector::{ObjectRef, Store};
 use resources::ScoringBatch;
-use runtime::Outage;
+use runtime::{Outage, in_full};
 use store::{ChangedBatch, ShownBatch};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::status;
 use crate::cancelled::{BY_DELETION, WHY_DELETED, take_off_queue};
@@ -27,17 +27,9 @@ pub(super) async fn keep_up(context: Arc<Context>, resources: Store<ScoringBatch
     if resources.wait_until_ready().await.is_err() {
         return;
     }
-    let mut outage = Outage::default();
+    let outage = Outage::of("keeping ScoringBatches up to date");
     loop {
-        match round(&context, &resources).await {
-            Ok(()) => outage.over(),
-            Err(error) => {
-                if outage.begins() {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(error, "cannot keep ScoringBatches up to date; will go on trying");
-                }
-            }
-        }
+        outage.note(&round(&context, &resources).await);
         tokio::time::sleep(EVERY).await;
     }
 }
@@ -76,7 +68,7 @@ async fn show(changed: &ChangedBatch, context: &Context, resources: &Store<Scori
             true
         }
         Err(error) => {
-            debug!(batch = %changed.batch.id, error = %error, "cannot write a status yet");
+            debug!(batch = %changed.batch.id, error = in_full(&error), "cannot write a status yet");
             false
         }
     }

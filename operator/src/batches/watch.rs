@@ -7,6 +7,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::{Controller, WatchStreamExt, controller, predicates, watcher::watcher};
 use resources::ScoringBatch;
+use runtime::in_full;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -42,8 +43,7 @@ async fn reconcile_all(context: Arc<Context>, writer: Writer<ScoringBatch>) {
         .run(reconcile, after_error, context)
         .for_each(|outcome| async move {
             if let Err(error) = outcome {
-                let error = &error as &dyn std::error::Error;
-                debug!(error, "a ScoringBatch is not reconciled yet");
+                debug!(error = in_full(&error), "a ScoringBatch is not reconciled yet");
             }
         })
         .await;

@@ -9,7 +9,7 @@ use resources::ScoringJob;
 use runtime::Outage;
 use store::CancelRequest;
 use tokio::sync::{Notify, mpsc};
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
 use super::watch::Deleted;
@@ -34,7 +34,7 @@ pub(super) async fn cancel_deleted(
     mut deleted: mpsc::UnboundedReceiver<Deleted>,
     listed: Arc<Notify>,
 ) {
-    let mut outage = Outage::default();
+    let outage = Outage::of("cancelling the jobs of deleted ScoringJobs");
     let mut pending: Vec<Deleted> = Vec::new();
     let mut compare = false;
     loop {
@@ -45,15 +45,10 @@ pub(super) async fn cancel_deleted(
                 () = tokio::time::sleep(COMPARE_EVERY) => compare = true,
             }
         }
-        match handle(&context, &resources, &mut pending, &mut compare).await {
-            Ok(()) => outage.over(),
-            Err(error) => {
-                if outage.begins() {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(error, "cannot cancel the jobs of deleted ScoringJobs; will go on trying");
-                }
-                tokio::time::sleep(RETRY_AFTER).await;
-            }
+        let handled = handle(&context, &resources, &mut pending, &mut compare).await;
+        outage.note(&handled);
+        if handled.is_err() {
+            tokio::time::sleep(RETRY_AFTER).await;
         }
     }
 }

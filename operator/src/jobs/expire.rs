@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream};
 use resources::ScoringJob;
-use runtime::Outage;
+use runtime::{Outage, in_full};
 use store::{LiveResource, StoreError};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::cluster::delete_exactly;
 use crate::context::Context;
@@ -20,17 +20,9 @@ const CONCURRENT_DELETIONS: usize = 32;
 
 /// Deletes what has expired, for as long as this replica leads. By the clock of Postgres.
 pub(super) async fn delete_expired(context: Arc<Context>) {
-    let mut outage = Outage::default();
+    let outage = Outage::of("deleting expired ScoringJobs");
     loop {
-        match delete_page(&context).await {
-            Ok(()) => outage.over(),
-            Err(error) => {
-                if outage.begins() {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(error, "cannot look for expired ScoringJobs; will go on trying");
-                }
-            }
-        }
+        outage.note(&delete_page(&context).await);
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }
@@ -52,8 +44,7 @@ async fn delete_one(resource: LiveResource, context: &Context) -> Option<uuid::U
     match delete_exactly::<ScoringJob>(&context.client, namespace, name, Some(uid)).await {
         Ok(()) => Some(uid),
         Err(error) => {
-            let error = &error as &dyn std::error::Error;
-            debug!(job = %resource.job, error, "cannot delete an expired ScoringJob yet");
+            debug!(job = %resource.job, error = in_full(&error), "cannot delete an expired ScoringJob yet");
             None
         }
     }

@@ -9,6 +9,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt};
 use resources::{Phase, ScoringJob};
+use runtime::in_full;
 use store::{Applied, JobRow, MutableKnobs, Resolved, ResourceRef, ResourceRequest};
 use tracing::{debug, info, warn};
 
@@ -50,8 +51,7 @@ pub(super) async fn reconcile(
 
 /// After an error the resource is looked at again.
 pub(super) fn after_error(resource: Arc<ScoringJob>, error: &ReconcileError, _: Arc<Context>) -> Action {
-    let error = error as &dyn std::error::Error;
-    debug!(resource = resource.name_any(), error, "cannot reconcile the ScoringJob yet");
+    debug!(resource = resource.name_any(), error = in_full(&error), "cannot reconcile the ScoringJob yet");
     Action::requeue(AFTER_ERROR)
 }
 
@@ -167,6 +167,6 @@ pub(super) async fn publish(
     };
     let about = resource.object_ref(&());
     if let Err(error) = within_deadline(context.events.publish(&event, &about)).await {
-        warn!(resource = resource.name_any(), reason, error = %error, "cannot publish an event");
+        warn!(resource = resource.name_any(), reason, error = in_full(&error), "cannot publish an event");
     }
 }

@@ -8,9 +8,8 @@ use futures::{StreamExt, stream};
 use kube::runtime::events::EventType;
 use kube::runtime::reflector::{ObjectRef, Store};
 use resources::ScoringJob;
-use runtime::Outage;
+use runtime::{Outage, in_full};
 use store::{JobRow, Mirror, StoreError};
-use tracing::warn;
 
 use super::reconcile::publish;
 use super::status;
@@ -26,19 +25,12 @@ const CONCURRENT_WRITES: usize = 64;
 
 /// Shows changes for as long as this replica leads.
 pub(super) async fn show_changes(context: Arc<Context>, resources: Store<ScoringJob>) {
-    let (mut after, mut outage) = (None, Outage::default());
+    let (mut after, outage) = (None, Outage::of("showing what became of jobs"));
     loop {
-        match show_page(&context, &resources, after).await {
-            Ok(last) => {
-                outage.over();
-                after = last;
-            }
-            Err(error) => {
-                if outage.begins() {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(error, "cannot show what became of jobs; will go on trying");
-                }
-            }
+        let shown = show_page(&context, &resources, after).await;
+        outage.note(&shown);
+        if let Ok(last) = shown {
+            after = last;
         }
         if after.is_none() {
             tokio::time::sleep(REST).await;
@@ -91,7 +83,7 @@ async fn show(row: &JobRow, context: &Context, resources: &Store<ScoringJob>) ->
         // Another version than the one seen: the watch brings it. Gone: the watch tells.
         Err(error) if error.is_conflict() || error.is_not_found() => false,
         Err(error) => {
-            tracing::debug!(job = %row.id, error = %error, "cannot write a status yet");
+            tracing::debug!(job = %row.id, error = in_full(&error), "cannot write a status yet");
             false
         }
     }

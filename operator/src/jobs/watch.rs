@@ -10,6 +10,7 @@ use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{Controller, WatchStreamExt, controller, predicates, watcher::watcher};
 use resources::ScoringJob;
+use runtime::in_full;
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -81,8 +82,7 @@ async fn reconcile_all(
         .run(reconcile, after_error, context)
         .for_each(|outcome| async move {
             if let Err(error) = outcome {
-                let error = &error as &dyn std::error::Error;
-                debug!(error, "a ScoringJob is not reconciled yet");
+                debug!(error = in_full(&error), "a ScoringJob is not reconciled yet");
             }
         })
         .await;

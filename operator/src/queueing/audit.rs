@@ -18,23 +18,14 @@ const PAGE: u32 = 1000;
 pub async fn keep_true(keeper: QueueKeeper, pool: Pool, audit_every: Duration, shutdown: Shutdown) {
     let mut ticks = interval(keeper.queue.longest_rest());
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut outage = Outage::default();
+    let outage = Outage::of("keeping the queue true to Postgres");
     let mut audited = Instant::now();
     while shutdown.unless_requested(ticks.tick()).await.is_some() {
         let audit_is_due = audited.elapsed() >= audit_every;
-        match look(&keeper, &pool, audit_is_due).await {
-            Ok(()) => {
-                outage.over();
-                if audit_is_due {
-                    audited = Instant::now();
-                }
-            }
-            Err(error) => {
-                if outage.begins() {
-                    let error = &error as &dyn std::error::Error;
-                    warn!(%pool, error, "cannot keep the queue true; will go on trying");
-                }
-            }
+        let looked = look(&keeper, &pool, audit_is_due).await;
+        outage.note(&looked);
+        if audit_is_due && looked.is_ok() {
+            audited = Instant::now();
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runtime::{Outage, Shutdown};
 use tokio::time::{MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tracing::debug;
 
 use super::{QueueKeeper, QueueingError};
 use crate::metrics::QueuedBy;
@@ -19,19 +19,12 @@ const PAGE: u32 = 1000;
 pub async fn sweep(keeper: QueueKeeper, sweep_after: Duration, shutdown: Shutdown) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut outage = Outage::default();
+    let outage = Outage::of("sweeping");
     while shutdown.unless_requested(ticks.tick()).await.is_some() {
-        match sweep_once(&keeper, sweep_after).await {
-            Ok(0) => outage.over(),
-            Ok(queued) => {
-                outage.over();
-                info!(jobs = queued, "queued straight from Postgres what was not queued in time");
-            }
-            Err(error) => {
-                if outage.begins() {
-                    warn!(error = &error as &dyn std::error::Error, "cannot sweep; will go on trying");
-                }
-            }
+        let swept = sweep_once(&keeper, sweep_after).await;
+        outage.note(&swept);
+        if let Ok(jobs @ 1..) = swept {
+            debug!(jobs, "queued straight from Postgres what was not queued in time");
         }
     }
 }

@@ -9,9 +9,9 @@ use crate::database::Database;
 async fn the_schema_is_current_once_it_is_migrated() -> Result<()> {
     let url = testkit::fresh_database().await?;
     let store = Store::connect(&Settings::new(&url))?;
-    assert!(!store.schema_is_current().await?);
+    assert!(store.check_schema().await.is_err());
     store::migrate(&url).await?;
-    assert!(store.schema_is_current().await?);
+    store.check_schema().await?;
     store::migrate(&url).await?;
     Ok(())
 }
@@ -33,9 +33,11 @@ async fn a_schema_of_a_newer_version_serves_and_one_that_lacks_a_step_does_not()
              SELECT 99999999999999, 'newer', TRUE, '', 0",
         )
         .await?;
-    assert!(database.store.schema_is_current().await?);
+    database.store.check_schema().await?;
+    // A program of the version before is started again during an upgrade.
+    database.store.prepare(&database.url).await?;
     database.run("DELETE FROM _sqlx_migrations WHERE version IN (7, 99999999999999)").await?;
-    assert!(!database.store.schema_is_current().await?);
+    assert!(database.store.check_schema().await.is_err());
     Ok(())
 }
 
