@@ -1,5 +1,6 @@
 //! Starting everything, and stopping it in order.
 
+use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use runtime::{Health, Outage, Shutdown, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
@@ -54,7 +55,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     settings.check()?;
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let store = Store::connect(&settings.store()).context("ASSAY_DATABASE_URL cannot be used")?;
+    let store = Store::connect(&settings.store()).context("--database-url")?;
     let postgres = Arc::new(Outage::shown_by("Postgres", metrics.away("postgres")));
     let recorded = Arc::new(Notify::new());
     let (prepared_tx, prepared) = watch::channel(false);
@@ -63,7 +64,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     let mut background = JoinSet::new();
     background.spawn(schema::prepare(
         store.clone(),
-        settings.migration_url().to_owned(),
+        settings.database.migration_url().to_owned(),
         postgres.clone(),
         prepared_tx,
         shutdown.clone(),
@@ -72,7 +73,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         let (store, prepared) = (store.clone(), prepared.clone());
         move || schema::is_ready(store.clone(), prepared.clone())
     });
-    background.spawn(serve_metrics(listeners.metrics, health.clone()));
+    background.spawn(serve_health(listeners.metrics, health.clone()));
 
     let relayer = Relayer {
         store: store.clone(),
@@ -100,8 +101,12 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     });
     let api = router(app).merge(health.probes());
     info!(listen = %listeners.http.local_addr()?, namespace = settings.namespace, "serving");
-    let grace_ends =
-        serve(listeners.http, api, &shutdown, settings.drain_delay, settings.drain_grace).await?;
+    let grace_ends = tokio::select! {
+        served = serve(listeners.http, api, &shutdown, settings.drain_delay, settings.drain_grace) => served?,
+        // Jobs would be accepted and never mirrored: better to be restarted.
+        panic = first_panic(&mut relay) => return Err(panic).context("the relay failed"),
+        panic = first_panic(&mut background) => return Err(panic).context("a part of the gateway failed"),
+    };
 
     relay_stop.request();
     if timeout_at(grace_ends, relay.join_next()).await.is_err() {
@@ -110,6 +115,16 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     timeout_at(grace_ends, store.close()).await.ok();
     info!("stopped");
     Ok(())
+}
+
+/// Waits for one of these to panic; those that end otherwise have done what they were for.
+async fn first_panic(tasks: &mut JoinSet<()>) -> JoinError {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(panic) = ended {
+            return panic;
+        }
+    }
+    pending().await
 }
 
 /// Serves the API until the stop is requested and what was under way is answered. Says when the grace ends.
@@ -149,8 +164,17 @@ async fn serve(
     ended.map(|()| grace_ends)
 }
 
-async fn serve_metrics(listener: TcpListener, health: Health) {
-    if let Err(error) = serve_health(listener, health).await {
-        warn!(%error, "metrics are no longer served");
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_part_that_panics_is_told_from_one_that_is_done() {
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async {});
+        assert!(futures::poll!(pin!(first_panic(&mut tasks))).is_pending());
+        tasks.spawn(async {});
+        tasks.spawn(async { panic!("a defect") });
+        assert!(first_panic(&mut tasks).await.is_panic());
     }
 }

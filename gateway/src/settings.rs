@@ -7,6 +7,7 @@ use clap::{ArgAction, Parser};
 use domain::Pool;
 use domain::duration;
 use runtime::Telemetry;
+use store::{DatabaseFlags, PooledMigration};
 
 /// The gateway of Assay: takes submissions and requests for scores over HTTP.
 #[derive(Clone, Debug, Parser)]
@@ -18,18 +19,9 @@ pub struct Settings {
     /// Where to serve /metrics, and the probes once more.
     #[arg(long, env = "ASSAY_METRICS_ADDR", default_value = "0.0.0.0:9090")]
     pub metrics_addr: SocketAddr,
-    /// The database: `postgres://user:password@host:port/database`.
-    #[arg(long, env = "ASSAY_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
-    /// The same database past any connection pooler, to migrate its schema; by default the URL above.
-    #[arg(long, env = "ASSAY_DATABASE_MIGRATION_URL", hide_env_values = true)]
-    pub database_migration_url: Option<String>,
-    /// The database is reached through a pooler that gives each transaction another connection.
-    #[arg(long, env = "ASSAY_DATABASE_POOLED", default_value_t = false, action = ArgAction::Set)]
-    pub database_pooled: bool,
-    /// Statements prepared on each connection; 0 for a PgBouncer before 1.21.
-    #[arg(long, env = "ASSAY_DATABASE_STATEMENT_CACHE", default_value_t = 100)]
-    pub database_statement_cache: usize,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseFlags,
     /// The most connections to the database.
     #[arg(long, env = "ASSAY_DATABASE_CONNECTIONS", default_value_t = 10)]
     pub database_connections: u32,
@@ -69,11 +61,9 @@ pub struct Settings {
 /// Settings that cannot hold together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Contradiction {
-    /// A transaction pooler breaks the lock under which the schema is migrated.
-    #[error(
-        "ASSAY_DATABASE_POOLED is set, so ASSAY_DATABASE_MIGRATION_URL must lead to Postgres past the pooler"
-    )]
-    PooledMigration,
+    /// The schema could not be migrated.
+    #[error(transparent)]
+    PooledMigration(#[from] PooledMigration),
     /// Relaying takes two, requests need others beside them.
     #[error("ASSAY_DATABASE_CONNECTIONS is {0}: at least 4 are needed")]
     FewConnections(u32),
@@ -111,9 +101,7 @@ impl Settings {
     /// # Errors
     /// The first contradiction found.
     pub fn check(&self) -> Result<(), Contradiction> {
-        if self.database_pooled && self.database_migration_url.is_none() {
-            return Err(Contradiction::PooledMigration);
-        }
+        self.database.check_migration()?;
         if self.database_connections < 4 {
             return Err(Contradiction::FewConnections(self.database_connections));
         }
@@ -144,19 +132,11 @@ impl Settings {
     pub(crate) fn store(&self) -> store::Settings {
         let deadline = self.request_timeout / 2;
         store::Settings {
-            application_name: "assay-gateway".to_owned(),
             max_connections: self.database_connections,
             acquire_timeout: deadline.min(Duration::from_secs(1)),
             deadline,
-            statement_cache: self.database_statement_cache,
-            pooled: self.database_pooled,
-            ..store::Settings::new(&self.database_url)
+            ..self.database.settings("assay-gateway")
         }
-    }
-
-    /// Where the schema is migrated.
-    pub(crate) fn migration_url(&self) -> &str {
-        self.database_migration_url.as_ref().unwrap_or(&self.database_url)
     }
 }
 
@@ -177,7 +157,7 @@ mod tests {
     #[test]
     fn contradictions_are_refused() {
         let refused = |flags: &[&str]| settings(flags).check().expect_err("a contradiction");
-        assert_eq!(refused(&["--database-pooled", "true"]), Contradiction::PooledMigration);
+        assert_eq!(refused(&["--database-pooled", "true"]), Contradiction::PooledMigration(PooledMigration));
         assert_eq!(refused(&["--database-connections", "3"]), Contradiction::FewConnections(3));
         assert!(matches!(refused(&["--drain-grace", "4s"]), Contradiction::ShortGrace { .. }));
         assert!(matches!(refused(&["--request-timeout", "0s"]), Contradiction::NoTime(_)));

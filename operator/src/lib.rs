@@ -41,7 +41,7 @@ use crate::queueing::QueueKeeper;
 pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let lease = settings.validate()?;
     let (metrics, registry) = Metrics::registered();
-    let store = Store::connect(&store::Settings::new(&settings.database_url)).context("--database-url")?;
+    let store = Store::connect(&settings.database.settings(&settings.name)).context("--database-url")?;
     let queue = Queue::connect(&settings.redis_url, lease).context("--redis-url")?;
     let client = cluster::client(settings.kubeconfig.as_deref()).await?;
     info!(addr = %listener.local_addr()?, name = settings.name, "listening");
@@ -54,7 +54,7 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
         }
     });
     tokio::spawn(serve_health(listener, health));
-    if schema::await_current(&settings.database_url, &store, &shutdown).await.is_none() {
+    if schema::await_current(settings.database.migration_url(), &store, &shutdown).await.is_none() {
         return Ok(());
     }
 

@@ -8,13 +8,14 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use domain::{LeaseSettings, Pool, duration};
 use runtime::Telemetry;
+use store::DatabaseFlags;
 
 /// Flags and environment of the operator.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Where Postgres is.
-    #[arg(long, env = "ASSAY_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    #[command(flatten)]
+    pub database: DatabaseFlags,
     /// Where Redis is.
     #[arg(long, env = "ASSAY_REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
@@ -72,6 +73,7 @@ impl Settings {
             "--leader-lease {:?} is shorter than 3s: leadership would change hands without need",
             self.leader_lease
         );
+        self.database.check_migration()?;
         LeaseSettings::renewed_by_thirds(self.scorer_lease).context("--lease")
     }
 }

@@ -82,9 +82,8 @@ pub async fn run_with(
     let lease = settings.validate()?;
     let (metrics, registry) = Metrics::registered();
     let store = Store::connect(&store::Settings {
-        application_name: settings.name.clone(),
         max_connections: CONNECTIONS,
-        ..store::Settings::new(&settings.database_url)
+        ..settings.database.settings(&settings.name)
     })
     .context("--database-url")?;
     let queue = Queue::connect(&settings.redis_url, lease).context("--redis-url")?;

@@ -7,6 +7,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use domain::{LeaseSettings, Pool, duration};
 use runtime::Telemetry;
+use store::DatabaseFlags;
 
 /// Threads for scoring come from a pool of 512, and files are read there too.
 const MOST_CONCURRENCY: usize = 500;
@@ -15,8 +16,8 @@ const MOST_CONCURRENCY: usize = 500;
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Where Postgres is.
-    #[arg(long, env = "ASSAY_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    #[command(flatten)]
+    pub database: DatabaseFlags,
     /// Where Redis is.
     #[arg(long, env = "ASSAY_REDIS_URL", hide_env_values = true)]
     pub redis_url: String,

@@ -92,7 +92,7 @@ async fn flush_until_closed<T, R, E, F, Fut>(
     let mut batch = Vec::with_capacity(largest_batch);
     while waiting.recv_many(&mut batch, largest_batch).await > 0 {
         let (items, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.item, w.result)).unzip();
-        let outcome = AssertUnwindSafe(flush(items)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(async { flush(items).await }).catch_unwind().await;
         let answers: Vec<Result<R, GroupCommitError<E>>> = match outcome {
             Ok(Ok(results)) if results.len() == callers.len() => results.into_iter().map(Ok).collect(),
             Ok(Err(error)) => callers.iter().map(|_| Err(GroupCommitError::Flush(error.clone()))).collect(),
@@ -161,6 +161,16 @@ mod tests {
         });
         assert_eq!(commit.submit(13).await, Err(GroupCommitError::Flush("unlucky")));
         assert_eq!(commit.submit(14).await, Ok(14));
+    }
+
+    #[tokio::test]
+    async fn a_panic_before_the_first_await_does_not_end_the_flusher() {
+        let commit = GroupCommit::<u32, u32, Infallible>::spawn("sized", 8, |items| {
+            assert!(!items.contains(&1), "one is refused");
+            async move { Ok(items) }
+        });
+        assert_eq!(commit.submit(1).await, Err(GroupCommitError::Defect("sized")));
+        assert_eq!(commit.submit(2).await, Ok(2));
     }
 
     #[tokio::test]

@@ -97,9 +97,8 @@ async fn metrics(State(health): State<Health>) -> Response {
 }
 
 /// Serves `/healthz`, `/readyz` and `/metrics` on a port of their own until the process ends, also while it drains.
-///
-/// # Errors
-/// When the listener fails.
-pub async fn serve_health(listener: TcpListener, health: Health) -> std::io::Result<()> {
-    axum::serve(listener, health.clone().probes().merge(health.metrics())).await
+pub async fn serve_health(listener: TcpListener, health: Health) {
+    if let Err(error) = axum::serve(listener, health.clone().probes().merge(health.metrics())).await {
+        tracing::error!(%error, "health and metrics are no longer served");
+    }
 }

@@ -52,6 +52,6 @@ pub use resources::{Applied, MutableKnobs, Resolved, ResourceRequest};
 pub use retry::{Retried, RetryRequest};
 pub use row::{JobRow, Mirror, ResourceRef};
 pub use rubrics::RubricVersion;
-pub use settings::Settings;
+pub use settings::{DatabaseFlags, PooledMigration, Settings};
 pub use start::{StartRequest, Started, Work};
 pub use submissions::{SubmissionRefusal, SubmissionRow, SubmissionStatus};

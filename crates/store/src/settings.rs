@@ -2,6 +2,59 @@
 
 use std::time::Duration;
 
+use clap::{ArgAction, Args};
+
+/// Flags and environment that say where the database is, the same for every program.
+#[derive(Args, Clone, Debug)]
+pub struct DatabaseFlags {
+    /// The database: `postgres://user:password@host:port/database`.
+    #[arg(long, env = "ASSAY_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// The same database past any connection pooler, to migrate its schema; by default the URL above.
+    #[arg(long, env = "ASSAY_DATABASE_MIGRATION_URL", hide_env_values = true)]
+    pub database_migration_url: Option<String>,
+    /// The database is reached through a pooler that gives each transaction another connection.
+    #[arg(long, env = "ASSAY_DATABASE_POOLED", default_value_t = false, action = ArgAction::Set)]
+    pub database_pooled: bool,
+    /// Statements prepared on each connection; 0 for a PgBouncer before 1.21.
+    #[arg(long, env = "ASSAY_DATABASE_STATEMENT_CACHE", default_value_t = 100)]
+    pub database_statement_cache: usize,
+}
+
+/// A transaction pooler breaks the lock under which the schema is migrated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--database-pooled is set, so --database-migration-url must lead to Postgres past the pooler")]
+pub struct PooledMigration;
+
+impl DatabaseFlags {
+    /// How the store is to reach the database, with the defaults of [`Settings::new`] for what flags do not say.
+    pub fn settings(&self, application_name: &str) -> Settings {
+        Settings {
+            application_name: application_name.to_owned(),
+            statement_cache: self.database_statement_cache,
+            pooled: self.database_pooled,
+            ..Settings::new(&self.database_url)
+        }
+    }
+
+    /// Refuses flags by which the schema cannot be migrated.
+    ///
+    /// # Errors
+    /// When there is only the way through a pooler.
+    pub fn check_migration(&self) -> Result<(), PooledMigration> {
+        if self.database_pooled && self.database_migration_url.is_none() {
+            Err(PooledMigration)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Where the schema is migrated.
+    pub fn migration_url(&self) -> &str {
+        self.database_migration_url.as_ref().unwrap_or(&self.database_url)
+    }
+}
+
 /// How the store reaches Postgres, and how long it waits for it.
 #[derive(Clone, Debug)]
 pub struct Settings {
