@@ -8,8 +8,8 @@ use testkit::Process;
 use uuid::Uuid;
 
 use crate::rows::Database;
-use crate::wait::{Seen, until};
 use crate::world::PATIENCE;
+use testkit::{Seen, until};
 
 /// While it is closed, no scorer gets further with a job under [`Gate::rubric`] than RUNNING.
 ///

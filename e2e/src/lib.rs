@@ -7,12 +7,11 @@ pub mod order;
 pub mod resources;
 pub mod rows;
 pub mod sources;
-pub mod wait;
 pub mod world;
 
 pub use api::{Answer, Api};
 pub use gate::{Barrier, Gate};
 pub use resources::Resource;
 pub use rows::{Attempt, Database, Row};
-pub use wait::{Seen, until};
+pub use testkit::{Seen, until};
 pub use world::World;

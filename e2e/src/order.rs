@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use crate::resources::Resource;
 use crate::rows::{Attempt, Row};
-use crate::wait::{Seen, until};
 use crate::world::World;
+use testkit::{Seen, until};
 
 /// How long statuses may lag behind their rows.
 const LAG: Duration = Duration::from_secs(20);

@@ -7,8 +7,8 @@ use sqlx::postgres::{PgPoolOptions, PgRow};
 use sqlx::{FromRow, PgPool, Row as _};
 use uuid::Uuid;
 
-use crate::wait::{Seen, until};
 use crate::world::PATIENCE;
+use testkit::{Seen, until};
 
 /// A job's row.
 #[derive(Clone, Debug, PartialEq)]

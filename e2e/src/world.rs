@@ -1,6 +1,5 @@
 //! A whole Assay for one test.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -9,8 +8,10 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::api::Api;
-use crate::rows::Database;
-use crate::wait::{Seen, until};
+use crate::gate::Gate;
+use crate::rows::{Database, Row};
+use crate::sources;
+use testkit::{Seen, until};
 
 /// The scorers' lease in these tests.
 pub const LEASE: Duration = Duration::from_secs(2);
@@ -39,11 +40,8 @@ pub struct World {
 /// A stack on the Postgres and the control plane that tests share, in a database and a namespace of its own. Its
 /// operators see no other test's resources.
 pub fn stack() -> StackBuilder {
-    let namespace = format!("test-{}", Uuid::new_v4().simple());
     Stack::builder()
         .own_servers(false)
-        .namespace(&namespace)
-        .operator_env("ASSAY_WATCH_NAMESPACE", &namespace)
         .operator_env("ASSAY_LEADER_LEASE", &format!("{}s", LEADER_LEASE.as_secs()))
         .scorer_env("ASSAY_LEASE", &format!("{}s", LEASE.as_secs()))
 }
@@ -70,7 +68,7 @@ async fn run(turns: usize, stack: StackBuilder, test: impl AsyncFnOnce(&World) -
     let world = World { api: Api::new(stack.url())?, database: Database::at(&stack.database_url)?, stack };
     match test(&world).await {
         Ok(()) => Ok(()),
-        Err(error) => Err(anyhow!("{error:?}\n{}", world.logs())),
+        Err(error) => Err(anyhow!("{error:?}\n{}", world.stack.log_tails())),
     }
 }
 
@@ -91,6 +89,25 @@ impl World {
     pub async fn scorer_of(&self, job: Uuid) -> Result<&Service> {
         let row = self.database.job(job).await?;
         self.scorer(row.scorer.as_deref().context("nobody has started the job")?)
+    }
+
+    /// Has a new job RUNNING at the gate.
+    ///
+    /// # Errors
+    /// When it does not get there in time.
+    pub async fn hold_one(&self, gate: &Gate) -> Result<Uuid> {
+        let job = self.api.submit_and_score(&sources::python(1), gate.rubric()).await?;
+        self.database.until_job_is(job, "RUNNING", PATIENCE).await?;
+        Ok(job)
+    }
+
+    /// Waits until another scorer has this job.
+    ///
+    /// # Errors
+    /// When none has it in time.
+    pub async fn until_taken_from(&self, scorer: &Service, job: Uuid) -> Result<Row> {
+        let taken = |row: &Row| row.scorer.as_deref() != Some(scorer.name());
+        self.database.until_job(job, "is taken over", PATIENCE, taken).await
     }
 
     /// Who holds the operators' Lease, if anyone does.
@@ -153,10 +170,19 @@ impl World {
         let score = answer.lines().last().and_then(|line| line.trim().parse().ok());
         score.with_context(|| format!("job {job} has no lease: {answer:?}"))
     }
+}
 
-    fn logs(&self) -> String {
-        self.stack.logs().into_iter().map(|log| tail(log, 25)).collect()
-    }
+/// Waits until a scorer has stopped work on a job that is no longer its own, or has its write refused.
+///
+/// # Errors
+/// When neither happens in time.
+pub async fn until_stopped_or_refused(scorer: &Service) -> Result<()> {
+    until("work was stopped, or a write refused", PATIENCE, async || {
+        let stopped = metric(scorer, "assay_scorer_stopped_total").await?;
+        let refused = metric(scorer, "assay_scorer_refused_total").await?;
+        Ok(Seen::when(stopped + refused >= 1.0, || format!("{stopped} stopped, {refused} refused")))
+    })
+    .await
 }
 
 /// The sum of a metric of a service over all its labels.
@@ -171,11 +197,4 @@ pub async fn metric(service: &Service, name: &str) -> Result<f64> {
         rest.rsplit(' ').next().filter(|_| of_this_name)?.parse::<f64>().ok()
     });
     Ok(values.sum())
-}
-
-fn tail(log: &std::path::Path, lines: usize) -> String {
-    let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
-    let all: Vec<&str> = text.lines().collect();
-    let last = all[all.len().saturating_sub(lines)..].join("\n  ");
-    format!("\nEnd of {}:\n  {last}\n", log.display())
 }

@@ -23,6 +23,7 @@ mod service;
 mod shared;
 mod stack;
 mod stack_builder;
+mod wait;
 
 pub use account::Account;
 pub use control_plane::{ControlPlane, ControlPlaneOptions, control_plane_binaries, kubectl_path};
@@ -43,3 +44,4 @@ pub use shared::{
 };
 pub use stack::Stack;
 pub use stack_builder::StackBuilder;
+pub use wait::{Seen, until};

@@ -210,7 +210,7 @@ impl Process {
 pub(crate) fn log_tail(log: &Path) -> String {
     let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
     let lines: Vec<&str> = text.lines().collect();
-    let tail = lines[lines.len().saturating_sub(15)..].join("\n  ");
+    let tail = lines[lines.len().saturating_sub(25)..].join("\n  ");
     format!("\nEnd of {}:\n  {tail}", log.display())
 }
 

@@ -1,6 +1,5 @@
 //! A whole Assay: servers, gateways, operators and scorers.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -84,9 +83,9 @@ impl Stack {
         futures::future::try_join_all(self.services().map(|service| service.terminate(limit))).await.map(drop)
     }
 
-    /// The logs of all processes of Assay itself.
-    pub fn logs(&self) -> Vec<&Path> {
-        self.services().map(Service::log).collect()
+    /// The last lines of the logs of all processes of Assay itself.
+    pub fn log_tails(&self) -> String {
+        self.services().map(|service| log_tail(service.log())).collect()
     }
 }
 
@@ -94,7 +93,7 @@ impl Drop for Stack {
     fn drop(&mut self) {
         // The folder with the logs goes now; what a failed test needs of them is said first.
         if std::thread::panicking() && self.folder.is_some() {
-            self.logs().into_iter().for_each(|log| eprintln!("{}", log_tail(log)));
+            eprintln!("{}", self.log_tails());
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use futures::future::try_join_all;
+use uuid::Uuid;
 
 use crate::control_plane::{ControlPlane, ControlPlaneOptions};
 use crate::folder::TempFolder;
@@ -182,11 +183,11 @@ impl StackBuilder {
         let (postgres, database_url) = database;
         let (redis, redis_url) = redis;
         let (control_plane, kubernetes) = cluster;
+        // Others have their resources there, too.
+        let shared = control_plane.is_none() && self.kubernetes.is_none();
         let namespace = match &self.namespace {
             Some(namespace) => namespace.clone(),
-            None if control_plane.is_none() && self.kubernetes.is_none() => {
-                format!("test-{}", uuid::Uuid::new_v4().simple())
-            }
+            None if shared => format!("test-{}", Uuid::new_v4().simple()),
             None => "assay".to_owned(),
         };
         let mut stack = Stack {
@@ -204,9 +205,11 @@ impl StackBuilder {
         };
         prepare_cluster(&stack).await?;
         let programs = program_folder()?;
-        stack.gateways = self.describe_gateways(&place, &programs, &stack).await?;
-        stack.operators = self.describe_operators(&place, &programs, &stack).await?;
-        stack.scorers = self.describe_scorers(&place, &programs, &stack).await?;
+        let builder =
+            if shared { self.operator_env("ASSAY_WATCH_NAMESPACE", &stack.namespace) } else { self };
+        stack.gateways = builder.describe_gateways(&place, &programs, &stack).await?;
+        stack.operators = builder.describe_operators(&place, &programs, &stack).await?;
+        stack.scorers = builder.describe_scorers(&place, &programs, &stack).await?;
         // Gateways first: they bring the tables that scorers expect.
         try_join_all(stack.gateways.iter().map(Service::start)).await?;
         try_join_all(stack.operators.iter().chain(&stack.scorers).map(Service::start)).await?;

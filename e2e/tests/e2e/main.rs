@@ -13,7 +13,7 @@
 //! | kube-apiserver down | [`apiserver::without_the_api_server_jobs_are_accepted_and_scored`], [`apiserver::an_operator_that_starts_without_the_api_server_queues_from_postgres`] |
 //! | operator down | [`operators::a_standby_takes_over_from_a_killed_leader`] |
 //! | resource deleted by a person | [`operators::a_scoring_job_deleted_while_no_operator_runs_is_cancelled`], [`kubectl::deleting_a_resource_cancels_its_jobs`] |
-//! | network split | [`network::a_scorer_cut_off_from_everything_is_replaced_and_its_late_writes_are_refused`], [`network::a_scorer_cut_off_from_redis_alone_stops_what_another_has_taken`] |
+//! | network split | [`network::a_scorer_cut_off_from_everything_is_replaced_and_changes_nothing_when_it_is_back`], [`network::a_scorer_cut_off_from_redis_alone_stops_what_another_has_taken`] |
 
 mod apiserver;
 mod burst;

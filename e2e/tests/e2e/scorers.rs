@@ -2,22 +2,14 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::world::{self, LEASE, PATIENCE, metric};
-use e2e::{Barrier, Gate, Seen, World, sources, until};
+use e2e::{Barrier, Gate, Seen, sources, until};
 use serde_json::json;
-use uuid::Uuid;
-
-/// Has a job RUNNING at the gate.
-async fn hold_one(world: &World, gate: &Gate) -> Result<Uuid> {
-    let job = world.api.submit_and_score(&sources::python(1), gate.rubric()).await?;
-    world.database.until_job_is(job, "RUNNING", PATIENCE).await?;
-    Ok(job)
-}
 
 #[tokio::test]
 async fn the_job_of_a_killed_scorer_is_taken_over_within_its_lease_and_a_second() -> Result<()> {
     world::with(world::stack().scorers(2), async |world| {
         let gate = Gate::close(&world.database).await?;
-        let job = hold_one(world, &gate).await?;
+        let job = world.hold_one(&gate).await?;
         let victim = world.scorer_of(job).await?;
         victim.kill9().await?;
         // The lease as its last renewal left it.
@@ -45,11 +37,10 @@ async fn the_job_of_a_killed_scorer_is_taken_over_within_its_lease_and_a_second(
 async fn a_scorer_that_wakes_after_its_lease_was_lost_changes_nothing() -> Result<()> {
     world::with(world::stack().scorers(2), async |world| {
         let gate = Gate::close(&world.database).await?;
-        let job = hold_one(world, &gate).await?;
+        let job = world.hold_one(&gate).await?;
         let zombie = world.scorer_of(job).await?;
         zombie.pause().await?;
-        let taken = |row: &e2e::Row| row.scorer.as_deref() != Some(zombie.name());
-        world.database.until_job(job, "is taken over", PATIENCE, taken).await?;
+        world.until_taken_from(zombie, job).await?;
         gate.open().await?;
         let row = world.database.until_job_is(job, "DONE", PATIENCE).await?;
 
@@ -57,12 +48,7 @@ async fn a_scorer_that_wakes_after_its_lease_was_lost_changes_nothing() -> Resul
         let redis = world.stack.own_redis()?;
         redis.pause().await?;
         zombie.resume()?;
-        until("the zombie was stopped, or tried to write", PATIENCE, async || {
-            let stopped = metric(zombie, "assay_scorer_stopped_total").await?;
-            let refused = metric(zombie, "assay_scorer_refused_total").await?;
-            Ok(Seen::when(stopped + refused >= 1.0, || format!("{stopped} stopped, {refused} refused")))
-        })
-        .await?;
+        world::until_stopped_or_refused(zombie).await?;
         redis.resume()?;
 
         assert_eq!(world.database.job(job).await?, row);
@@ -81,7 +67,7 @@ async fn a_scorer_that_wakes_after_its_lease_was_lost_changes_nothing() -> Resul
 async fn a_write_that_arrives_after_the_lease_was_lost_is_refused() -> Result<()> {
     world::with(world::stack().scorers(2), async |world| {
         let gate = Gate::close(&world.database).await?;
-        let job = hold_one(world, &gate).await?;
+        let job = world.hold_one(&gate).await?;
         let zombie = world.scorer_of(job).await?;
         // Its write is sent, and waits for a lock before Postgres has begun to carry it out.
         let barrier = Barrier::before_attempts_are_recorded(&world.database).await?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use gateway::{Listeners, Settings};
 use reqwest::header::HeaderMap;
@@ -12,10 +12,9 @@ use runtime::Shutdown;
 use serde_json::{Value, json};
 use sqlx::postgres::PgConnection;
 use sqlx::{AssertSqlSafe, Connection};
-use testkit::{Link, TempFolder, Weather};
+use testkit::{Link, Seen, TempFolder, Weather};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 /// A file that is not there: a gateway that reaches no cluster.
@@ -203,14 +202,7 @@ pub(crate) async fn answer(request: RequestBuilder) -> Result<Answer> {
 
 /// Asks until the answer is yes, for what announces itself in no other way.
 pub(crate) async fn until(what: &str, ask: impl AsyncFn() -> Result<bool>) -> Result<()> {
-    let deadline = Instant::now() + LIMIT;
-    while !ask().await? {
-        if Instant::now() > deadline {
-            bail!("still not so after {LIMIT:?}: {what}");
-        }
-        sleep(Duration::from_millis(10)).await;
-    }
-    Ok(())
+    testkit::until(what, LIMIT, async || Ok(Seen::when(ask().await?, || "not so".to_owned()))).await
 }
 
 /// A kubeconfig by way of a link.

@@ -11,6 +11,9 @@ use crate::settings::Settings;
 use crate::submit::{Scored, exit_code, submit_all};
 use crate::{down, sources, up};
 
+/// Lines of the table of resources that are shown: the heading and as many jobs as fit beside the feedback.
+const LINES_SHOWN: usize = 21;
+
 /// Runs the demo. The exit code says whether every job ended in DONE.
 pub(crate) async fn demo(settings: &Settings, submissions: Option<&Path>) -> Result<ExitCode> {
     let dot_dev = DotDev::of_this_checkout()?;
@@ -36,7 +39,7 @@ async fn show(settings: &Settings, sources: Vec<sources::Source>) -> Result<Exit
     let up = up::up(settings).await?;
     let scored = submit_all(&Client::new(&up.stack.url())?, sources).await?;
     println!("\n$ kubectl -n {} get scoringjobs", up.stack.namespace);
-    print!("{}", up.stack.kubectl(&["get", "scoringjobs"]).await?);
+    print_head(&up.stack.kubectl(&["get", "scoringjobs"]).await?);
     if let Some(Scored { path, job_id, job }) = most_telling(&scored) {
         let score = job.score.map(|score| format!(", score {score:.0}")).unwrap_or_default();
         println!("\nFeedback on {path} (job {job_id}{score}):");
@@ -46,6 +49,17 @@ async fn show(settings: &Settings, sources: Vec<sources::Source>) -> Result<Exit
     }
     println!();
     Ok(exit_code(&scored))
+}
+
+/// Prints the first lines of a long table.
+fn print_head(table: &str) {
+    for line in table.lines().take(LINES_SHOWN) {
+        println!("{line}");
+    }
+    let left_out = table.lines().count().saturating_sub(LINES_SHOWN);
+    if left_out > 0 {
+        println!("... and {left_out} more");
+    }
 }
 
 /// The job with the lowest score: its feedback has most to say.
