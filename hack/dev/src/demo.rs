@@ -2,8 +2,10 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
+use testkit::{Seen, Stack};
 
 use crate::client::Client;
 use crate::dot_dev::DotDev;
@@ -13,6 +15,12 @@ use crate::{down, sources, up};
 
 /// Lines of the table of resources that are shown: the heading and as many jobs as fit beside the feedback.
 const LINES_SHOWN: usize = 21;
+
+/// How long resources may take to show what the gateway has said already.
+const LAG: Duration = Duration::from_secs(30);
+
+/// A line for each resource: when it ended, if it shows that.
+const ENDS: &str = "--output=jsonpath={range .items[*]}{.status.completedAt}{\"\\n\"}{end}";
 
 /// Runs the demo. The exit code says whether every job ended in DONE.
 pub(crate) async fn demo(settings: &Settings, submissions: Option<&Path>) -> Result<ExitCode> {
@@ -38,8 +46,7 @@ pub(crate) async fn demo(settings: &Settings, submissions: Option<&Path>) -> Res
 async fn show(settings: &Settings, sources: Vec<sources::Source>) -> Result<ExitCode> {
     let up = up::up(settings).await?;
     let scored = submit_all(&Client::new(&up.stack.url())?, sources).await?;
-    println!("\n$ kubectl -n {} get scoringjobs", up.stack.namespace);
-    print_head(&up.stack.kubectl(&["get", "scoringjobs"]).await?);
+    show_resources(&up.stack).await?;
     if let Some(Scored { path, job_id, job }) = most_telling(&scored) {
         let score = job.score.map(|score| format!(", score {score:.0}")).unwrap_or_default();
         println!("\nFeedback on {path} (job {job_id}{score}):");
@@ -49,6 +56,24 @@ async fn show(settings: &Settings, sources: Vec<sources::Source>) -> Result<Exit
     }
     println!();
     Ok(exit_code(&scored))
+}
+
+/// Shows the resources as a person would ask for them. Many at once share a ScoringBatch.
+async fn show_resources(stack: &Stack) -> Result<()> {
+    for kind in ["scoringjobs", "scoringbatches"] {
+        testkit::until(format!("all {kind} show that they ended"), LAG, async || {
+            let ends = stack.kubectl(&["get", kind, ENDS]).await?;
+            let open = ends.lines().filter(|end| end.is_empty()).count();
+            Ok(Seen::when(open == 0, || format!("{open} do not")))
+        })
+        .await?;
+        let table = stack.kubectl(&["get", kind]).await?;
+        if !table.is_empty() {
+            println!("\n$ kubectl -n {} get {kind}", stack.namespace);
+            print_head(&table);
+        }
+    }
+    Ok(())
 }
 
 /// Prints the first lines of a long table.
