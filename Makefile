@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test submit bench crds fmt lint build clean
+.PHONY: help setup setup-control-plane up down demo test submit bench crds fmt lint build clean
 
 DEV := cargo run --quiet --package dev --
 
@@ -17,6 +17,9 @@ help: ## Show what there is
 
 setup: ## Install what is missing (quiet when nothing is)
 	@hack/setup.sh
+
+setup-control-plane:
+	@hack/setup.sh control-plane
 
 build: ## Build all programs
 	@cargo build --workspace --bins
@@ -33,12 +36,10 @@ demo: setup build ## Score real source files from nothing to `kubectl get scorin
 submit: build ## Score each source file of a folder on the running stack (DIR=folder)
 	@$(if $(DIR),,echo "make submit DIR=folder" >&2; exit 2;) $(DEV) submit
 
-bench: setup build ## Measure POST rate and drain on a stack of its own
+bench: setup-control-plane build ## Measure POST rate and drain on a stack of its own
 	@$(DEV) bench
 
-test: setup ## Check format and lints, build, and run all tests against real servers
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+test: setup-control-plane lint ## Check format and lints, build, and run all tests against real servers
 	cargo build --workspace --bins
 	$(DEV) with-servers cargo test --workspace --no-fail-fast
 

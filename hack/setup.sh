@@ -78,8 +78,12 @@ else
 	done
 fi
 
-# The servers of a cluster, unless there is another (the tool in hack/dev has the same order of preference).
-if [[ -z ${ASSAY_DEV_KUBECONFIG:-}${KUBEBUILDER_ASSETS:-} ]] && ! { has kind && docker info >/dev/null 2>&1; }; then
+# The servers of a cluster, unless there is another (the tool in hack/dev has the same order of preference). Tests stop
+# and start them, so a cluster of kind's does not do for those: `setup.sh control-plane`.
+has_cluster() {
+	[[ -n ${ASSAY_DEV_KUBECONFIG:-} ]] || { has kind && docker info >/dev/null 2>&1; }
+}
+if [[ -z ${KUBEBUILDER_ASSETS:-} ]] && { [[ ${1:-} == control-plane ]] || ! has_cluster; }; then
 	if has go; then
 		hack/cluster/build.sh >/dev/null
 	else
