@@ -12,6 +12,7 @@ mod round;
 mod singles;
 
 pub(crate) use plan::Limits;
+use plan::{GATHER, Plan};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,7 +85,11 @@ pub(crate) async fn run(
                     RoundEnd::More => return,
                     RoundEnd::Caught => {
                         state.owed = false;
-                        Wait::ForWork(POLL)
+                        if state.plan == Plan::Batches && !stop.is_requested() {
+                            Wait::ToGather
+                        } else {
+                            Wait::ForWork(POLL)
+                        }
                     }
                     RoundEnd::NotMyTurn if state.owed => Wait::Pause(ANOTHER_TURN),
                     RoundEnd::NotMyTurn => Wait::ForWork(POLL),
@@ -109,6 +114,8 @@ pub(crate) async fn run(
                 woken = timeout(at_most, recorded.notified()) => state.owed |= woken.is_ok(),
                 () = stop.requested() => return,
             },
+            // A stop cuts this short, and what has gathered is relayed.
+            Wait::ToGather => drop(stop.unless_requested(tokio::time::sleep(GATHER)).await),
             Wait::Pause(pause) => {
                 if stop.unless_requested(tokio::time::sleep(pause)).await.is_none() {
                     return;
@@ -120,5 +127,6 @@ pub(crate) async fn run(
 
 enum Wait {
     ForWork(Duration),
+    ToGather,
     Pause(Duration),
 }

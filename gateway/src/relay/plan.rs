@@ -1,5 +1,7 @@
 //! One resource for each job, or one for many?
 
+use std::time::Duration;
+
 /// How many resources there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -10,9 +12,10 @@ pub(crate) struct Limits {
 }
 
 /// What becomes of the jobs that wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Plan {
     /// Each gets a resource of its own.
+    #[default]
     Singles,
     /// Those with the same choices share one.
     Batches,
@@ -22,9 +25,20 @@ pub(crate) enum Plan {
 /// gathered by the next look, they arrive faster than it takes them.
 const MOST_SINGLES: u64 = 500;
 
-/// Decides for the jobs that wait now, while so many ScoringJobs exist.
-pub(crate) fn plan(waiting: u64, live: u64, limits: Limits) -> Plan {
-    let few = waiting <= MOST_SINGLES && live.saturating_add(waiting) <= limits.live;
+/// Once jobs share resources, so many have to gather between two looks for that to go on. Otherwise the few that
+/// arrive while a batch is made would get resources of their own, whose statuses cost as much as many batches.
+const FEWEST_FOR_MORE_BATCHES: u64 = 50;
+
+/// How long jobs gather between two looks, while they share resources: so that batches are few and full.
+pub(crate) const GATHER: Duration = Duration::from_millis(200);
+
+/// Decides for the jobs that wait now, while so many ScoringJobs exist, after what was decided last.
+pub(crate) fn plan(waiting: u64, live: u64, limits: Limits, last: Plan) -> Plan {
+    let most_singles = match last {
+        Plan::Singles => MOST_SINGLES,
+        Plan::Batches => FEWEST_FOR_MORE_BATCHES - 1,
+    };
+    let few = waiting <= most_singles && live.saturating_add(waiting) <= limits.live;
     if few || !limits.batch_overflow { Plan::Singles } else { Plan::Batches }
 }
 
@@ -36,24 +50,26 @@ mod tests {
 
     #[test]
     fn while_few_wait_each_gets_its_own_resource() {
-        assert_eq!(plan(1, 0, LIMITS), Plan::Singles);
-        assert_eq!(plan(500, 9_500, LIMITS), Plan::Singles);
+        assert_eq!(plan(1, 0, LIMITS, Plan::Singles), Plan::Singles);
+        assert_eq!(plan(500, 9_500, LIMITS, Plan::Singles), Plan::Singles);
     }
 
     #[test]
-    fn many_at_once_share_resources() {
-        assert_eq!(plan(501, 0, LIMITS), Plan::Batches);
+    fn many_at_once_share_resources_until_few_come() {
+        assert_eq!(plan(501, 0, LIMITS, Plan::Singles), Plan::Batches);
+        assert_eq!(plan(50, 0, LIMITS, Plan::Batches), Plan::Batches);
+        assert_eq!(plan(49, 0, LIMITS, Plan::Batches), Plan::Singles);
     }
 
     #[test]
     fn live_resources_are_capped() {
-        assert_eq!(plan(2, 9_999, LIMITS), Plan::Batches);
-        assert_eq!(plan(1, u64::MAX, LIMITS), Plan::Batches);
+        assert_eq!(plan(2, 9_999, LIMITS, Plan::Singles), Plan::Batches);
+        assert_eq!(plan(1, u64::MAX, LIMITS, Plan::Singles), Plan::Batches);
     }
 
     #[test]
     fn without_overflow_each_always_gets_its_own_resource() {
         let limits = Limits { batch_overflow: false, live: 10 };
-        assert_eq!(plan(100_000, 100_000, limits), Plan::Singles);
+        assert_eq!(plan(100_000, 100_000, limits, Plan::Singles), Plan::Singles);
     }
 }

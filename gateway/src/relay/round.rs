@@ -52,6 +52,8 @@ pub(super) enum RoundEnd {
 pub(super) struct State {
     /// Something was recorded since the last turn.
     pub(super) owed: bool,
+    /// What was decided last.
+    pub(super) plan: Plan,
     aside: Aside,
     live: u64,
     counted_at: Option<Instant>,
@@ -80,11 +82,13 @@ impl Relayer {
         }
         let waiting = self.waiting(turn, state, MOST_JOBS).await?;
         let many = waiting.len() >= size(MOST_JOBS);
-        match plan(waiting.len().try_into().unwrap_or(u64::MAX), state.live, self.limits) {
+        let number = waiting.len().try_into().unwrap_or(u64::MAX);
+        state.plan = plan(number, state.live, self.limits, state.plan);
+        match state.plan {
             Plan::Batches => {
                 turn.move_to_batch(&waiting).await?;
-                let batched = self.batches(turn, client, state, MOST_BATCHES).await?;
-                Ok(if many || batched { RoundEnd::More } else { RoundEnd::Caught })
+                self.batches(turn, client, state, MOST_BATCHES).await?;
+                Ok(if many { RoundEnd::More } else { RoundEnd::Caught })
             }
             Plan::Singles => {
                 let batched = self.batches(turn, client, state, MOST_BATCHES).await?;

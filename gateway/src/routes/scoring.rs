@@ -37,6 +37,7 @@ impl Ticket {
             Accepted::Created { id } => (StatusCode::ACCEPTED, id, JobStatus::Queued),
             Accepted::Existing { id, status } => (StatusCode::OK, id, status),
             Accepted::Refused(refusal) => return Err(refusal.into()),
+            Accepted::Unsettled => return Err(Problem::unavailable()),
         };
         Ok((code, Json(Ticket { job_id, status })).into_response())
     }
