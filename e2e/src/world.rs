@@ -65,7 +65,8 @@ pub async fn alone_with(stack: StackBuilder, test: impl AsyncFnOnce(&World) -> R
 async fn run(turns: usize, stack: StackBuilder, test: impl AsyncFnOnce(&World) -> Result<()>) -> Result<()> {
     let _turns = TURNS.acquire_many(u32::try_from(turns)?).await?;
     let stack = stack.start().await?;
-    let world = World { api: Api::new(stack.url())?, database: Database::at(&stack.database_url)?, stack };
+    let world =
+        World { api: Api::new(stack.url())?, database: Database::at(&stack.servers.database_url)?, stack };
     match test(&world).await {
         Ok(()) => Ok(()),
         Err(error) => Err(anyhow!("{error:?}\n{}", world.stack.log_tails())),

@@ -20,8 +20,6 @@ use crate::server::Server;
 pub struct ControlPlaneOptions {
     /// Also runs kube-controller-manager (garbage collection, namespaces' end, autoscalers).
     pub controller_manager: bool,
-    /// Folder with the programs; where it is not given, `control_plane_binaries` finds or builds them.
-    pub binaries: Option<PathBuf>,
 }
 
 /// A control plane without nodes: resources of any kind can be kept, watched and changed, but no Pod runs.
@@ -38,10 +36,7 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Starts it and waits until it is ready.
     pub async fn start(place: &Place, options: &ControlPlaneOptions) -> Result<Self> {
-        let binaries = match &options.binaries {
-            Some(folder) => folder.clone(),
-            None => control_plane_binaries().await?,
-        };
+        let binaries = control_plane_binaries().await?;
         let folder = place.folder("control-plane")?;
         let (etcd_port, peer_port) = (place.port("etcd")?, place.port("etcd-peer")?);
         let secure_port = place.port("kube-apiserver")?;

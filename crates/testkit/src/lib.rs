@@ -19,6 +19,7 @@ mod process;
 pub mod readiness;
 mod redis;
 mod server;
+mod servers;
 mod service;
 mod shared;
 mod stack;
@@ -37,6 +38,7 @@ pub use postgres::{Postgres, PostgresOptions, StopMode};
 pub use process::{Process, Signal};
 pub use redis::Redis;
 pub use server::Server;
+pub use servers::{Given, Servers};
 pub use service::Service;
 pub use shared::{
     fresh_database, fresh_database_on, fresh_namespace, kubeconfig, kubectl, kubernetes, postgres_url,

@@ -6,10 +6,10 @@ use anyhow::{Context, Result};
 
 use crate::control_plane::ControlPlane;
 use crate::folder::TempFolder;
-use crate::kubernetes::Kubernetes;
 use crate::postgres::Postgres;
 use crate::process::log_tail;
 use crate::redis::Redis;
+use crate::servers::Servers;
 use crate::service::Service;
 use crate::stack_builder::StackBuilder;
 
@@ -22,18 +22,8 @@ pub struct Stack {
     pub operators: Vec<Service>,
     /// Scorers.
     pub scorers: Vec<Service>,
-    /// Postgres, where this stack has its own.
-    pub postgres: Option<Postgres>,
-    /// Redis, where this stack has its own.
-    pub redis: Option<Redis>,
-    /// Control plane, where this stack has its own.
-    pub control_plane: Option<ControlPlane>,
-    /// URL of the database.
-    pub database_url: String,
-    /// URL of Redis.
-    pub redis_url: String,
-    /// The cluster.
-    pub kubernetes: Kubernetes,
+    /// Postgres, Redis and the cluster.
+    pub servers: Servers,
     /// Namespace of the gateway's resources.
     pub namespace: String,
     /// Last, so that it goes after the processes that use it.
@@ -53,24 +43,24 @@ impl Stack {
 
     /// The control plane, in a stack that has its own.
     pub fn own_control_plane(&self) -> Result<&ControlPlane> {
-        self.control_plane.as_ref().context("this stack has no control plane of its own")
+        self.servers.control_plane.as_ref().context("this stack has no control plane of its own")
     }
 
     /// Postgres, in a stack that has its own.
     pub fn own_postgres(&self) -> Result<&Postgres> {
-        self.postgres.as_ref().context("this stack has no Postgres of its own")
+        self.servers.postgres.as_ref().context("this stack has no Postgres of its own")
     }
 
     /// Redis, in a stack that has its own.
     pub fn own_redis(&self) -> Result<&Redis> {
-        self.redis.as_ref().context("this stack has no Redis of its own")
+        self.servers.redis.as_ref().context("this stack has no Redis of its own")
     }
 
     /// Runs kubectl in the stack's namespace; returns what it prints, or fails with what it complains about.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
         let namespace = format!("--namespace={}", self.namespace);
         let args: Vec<&str> = std::iter::once(namespace.as_str()).chain(args.iter().copied()).collect();
-        self.kubernetes.kubectl(&args).await
+        self.servers.kubernetes.kubectl(&args).await
     }
 
     /// All processes of Assay itself.

@@ -6,14 +6,14 @@ use anyhow::{Result, bail};
 use futures::future::try_join_all;
 use uuid::Uuid;
 
-use crate::control_plane::{ControlPlane, ControlPlaneOptions};
+use crate::control_plane::ControlPlaneOptions;
 use crate::folder::TempFolder;
 use crate::kubernetes::Kubernetes;
 use crate::launch::Launch;
 use crate::link::{Links, Routes};
 use crate::place::Place;
-use crate::postgres::{Postgres, PostgresOptions};
-use crate::redis::Redis;
+use crate::postgres::PostgresOptions;
+use crate::servers::{Given, Servers};
 use crate::service::{Service, program_folder};
 use crate::shared;
 use crate::stack::Stack;
@@ -23,9 +23,7 @@ use crate::stack::Stack;
 pub struct StackBuilder {
     place: Option<Place>,
     own_servers: bool,
-    database_url: Option<String>,
-    redis_url: Option<String>,
-    kubernetes: Option<Kubernetes>,
+    given: Given,
     controller_manager: bool,
     postgres: PostgresOptions,
     namespace: Option<String>,
@@ -44,9 +42,7 @@ impl Default for StackBuilder {
         Self {
             place: None,
             own_servers: true,
-            database_url: None,
-            redis_url: None,
-            kubernetes: None,
+            given: Given::default(),
             controller_manager: false,
             postgres: PostgresOptions::default(),
             namespace: None,
@@ -78,19 +74,19 @@ impl StackBuilder {
 
     /// Uses a database that is there.
     pub fn database_url(mut self, url: Option<String>) -> Self {
-        self.database_url = url;
+        self.given.database_url = url;
         self
     }
 
     /// Uses a Redis that is there.
     pub fn redis_url(mut self, url: Option<String>) -> Self {
-        self.redis_url = url;
+        self.given.redis_url = url;
         self
     }
 
     /// Uses a cluster that is there.
     pub fn kubernetes(mut self, kubernetes: Option<Kubernetes>) -> Self {
-        self.kubernetes = kubernetes;
+        self.given.kubernetes = kubernetes;
         self
     }
 
@@ -175,16 +171,10 @@ impl StackBuilder {
                 (Place::owned(folder.path()), Some(folder))
             }
         };
-        let (database, redis, cluster) = tokio::try_join!(
-            self.start_postgres(&place),
-            self.start_redis(&place),
-            self.start_cluster(&place)
-        )?;
-        let (postgres, database_url) = database;
-        let (redis, redis_url) = redis;
-        let (control_plane, kubernetes) = cluster;
+        let control_plane = ControlPlaneOptions { controller_manager: self.controller_manager };
+        let servers = Servers::start(&place, self.given().await?, &self.postgres, &control_plane).await?;
         // Others have their resources there, too.
-        let shared = control_plane.is_none() && self.kubernetes.is_none();
+        let shared = servers.control_plane.is_none() && self.given.kubernetes.is_none();
         let namespace = match &self.namespace {
             Some(namespace) => namespace.clone(),
             None if shared => format!("test-{}", Uuid::new_v4().simple()),
@@ -194,12 +184,7 @@ impl StackBuilder {
             gateways: Vec::new(),
             operators: Vec::new(),
             scorers: Vec::new(),
-            postgres,
-            redis,
-            control_plane,
-            database_url,
-            redis_url,
-            kubernetes,
+            servers,
             namespace,
             folder,
         };
@@ -216,38 +201,18 @@ impl StackBuilder {
         Ok(stack)
     }
 
-    async fn start_postgres(&self, place: &Place) -> Result<(Option<Postgres>, String)> {
-        if let Some(url) = &self.database_url {
-            return Ok((None, url.clone()));
-        }
+    /// What of the servers is not this stack's own: given by the caller, or shared with other tests.
+    async fn given(&self) -> Result<Given> {
+        let mut given = self.given.clone();
         if !self.own_servers {
-            return Ok((None, shared::fresh_database().await?));
+            if given.database_url.is_none() {
+                given.database_url = Some(shared::fresh_database().await?);
+            }
+            if given.kubernetes.is_none() {
+                given.kubernetes = Some(shared::kubernetes().await?);
+            }
         }
-        let postgres = Postgres::start(place, &self.postgres).await?;
-        let url = postgres.url();
-        Ok((Some(postgres), url))
-    }
-
-    async fn start_redis(&self, place: &Place) -> Result<(Option<Redis>, String)> {
-        if let Some(url) = &self.redis_url {
-            return Ok((None, url.clone()));
-        }
-        let redis = Redis::start(place).await?;
-        let url = redis.url();
-        Ok((Some(redis), url))
-    }
-
-    async fn start_cluster(&self, place: &Place) -> Result<(Option<ControlPlane>, Kubernetes)> {
-        if let Some(kubernetes) = &self.kubernetes {
-            return Ok((None, kubernetes.clone()));
-        }
-        if !self.own_servers {
-            return Ok((None, shared::kubernetes().await?));
-        }
-        let options = ControlPlaneOptions { controller_manager: self.controller_manager, binaries: None };
-        let control_plane = ControlPlane::start(place, &options).await?;
-        let kubernetes = control_plane.kubernetes();
-        Ok((Some(control_plane), kubernetes))
+        Ok(given)
     }
 
     async fn describe_gateways(&self, place: &Place, programs: &Path, stack: &Stack) -> Result<Vec<Service>> {
@@ -258,7 +223,7 @@ impl StackBuilder {
             let launch = place
                 .launch(&name, programs.join("gateway"))
                 .env("ASSAY_DATABASE_URL", &routes.database_url)
-                .env("KUBECONFIG", &stack.kubernetes.kubeconfig)
+                .env("KUBECONFIG", &stack.servers.kubernetes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
                 .env("ASSAY_LISTEN", format!("127.0.0.1:{port}"))
@@ -282,7 +247,7 @@ impl StackBuilder {
                 .launch(&name, programs.join("operator"))
                 .env("ASSAY_DATABASE_URL", &routes.database_url)
                 .env("ASSAY_REDIS_URL", &routes.redis_url)
-                .env("KUBECONFIG", &stack.kubernetes.kubeconfig)
+                .env("KUBECONFIG", &stack.servers.kubernetes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
                 .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{port}"));
@@ -310,7 +275,10 @@ impl StackBuilder {
 
     /// How one process reaches the servers.
     async fn routes(&self, stack: &Stack) -> Result<(Routes, Option<Links>)> {
-        let direct = Routes { database_url: stack.database_url.clone(), redis_url: stack.redis_url.clone() };
+        let direct = Routes {
+            database_url: stack.servers.database_url.clone(),
+            redis_url: stack.servers.redis_url.clone(),
+        };
         if !self.links {
             return Ok((direct, None));
         }
@@ -330,7 +298,7 @@ fn with(launch: Launch, env: &[(String, String)]) -> Launch {
 
 /// Brings the custom resources' definitions and the namespace to the cluster.
 async fn prepare_cluster(stack: &Stack) -> Result<()> {
-    stack.kubernetes.apply_definitions().await?;
+    stack.servers.kubernetes.apply_definitions().await?;
     match stack.kubectl(&["create", "namespace", &stack.namespace]).await {
         Err(error) if !error.to_string().contains("AlreadyExists") => Err(error),
         _ => Ok(()),

@@ -71,7 +71,7 @@ async fn redis_is_empty_after_a_restart_on_the_same_port() -> Result<()> {
 #[tokio::test]
 async fn a_control_plane_keeps_its_resources_over_a_restart_of_the_api_server() -> Result<()> {
     let folder = TempFolder::new()?;
-    let options = ControlPlaneOptions { controller_manager: true, ..Default::default() };
+    let options = ControlPlaneOptions { controller_manager: true };
     let control_plane = ControlPlane::start(&Place::owned(folder.path()), &options).await?;
     kubectl(&control_plane, &["create", "configmap", "kept", "--from-literal=a=b"]).await?;
 

@@ -51,7 +51,8 @@ pub(crate) async fn bench(options: &Options) -> Result<()> {
 
 async fn round(options: &Options, concurrency: u32) -> Result<()> {
     let stack = Stack::builder().scorer_env("ASSAY_CONCURRENCY", &concurrency.to_string()).start().await?;
-    let mut database = PgConnection::connect(&stack.database_url).await.context("connect to Postgres")?;
+    let mut database =
+        PgConnection::connect(&stack.servers.database_url).await.context("connect to Postgres")?;
     println!("\nOne scorer, concurrency {concurrency}, rubric {}", options.rubric);
     lone_jobs(&stack, &mut database, options).await?;
 

@@ -101,19 +101,19 @@ fn env_of(stack: &Stack) -> Result<String> {
     };
     let path = |path: &Path| path.to_str().map(str::to_owned).context("a path is not UTF-8");
     let pid = |pid: Option<i32>| pid.map(|pid| pid.to_string()).unwrap_or_default();
-    let control_plane = stack.control_plane.as_ref();
+    let control_plane = stack.servers.control_plane.as_ref();
     let values = [
         ("ASSAY_URL", stack.url()),
         ("ASSAY_NAMESPACE", stack.namespace.clone()),
-        ("KUBECONFIG", path(&stack.kubernetes.kubeconfig)?),
-        ("KUBECTL", path(&stack.kubernetes.kubectl)?),
-        ("DATABASE_URL", stack.database_url.clone()),
-        ("REDIS_URL", stack.redis_url.clone()),
+        ("KUBECONFIG", path(&stack.servers.kubernetes.kubeconfig)?),
+        ("KUBECTL", path(&stack.servers.kubernetes.kubectl)?),
+        ("DATABASE_URL", stack.servers.database_url.clone()),
+        ("REDIS_URL", stack.servers.redis_url.clone()),
         ("GATEWAY_PID", pids(&stack.gateways)),
         ("OPERATOR_PID", pids(&stack.operators)),
         ("SCORER_PID", pids(&stack.scorers)),
-        ("POSTGRES_PID", pid(stack.postgres.as_ref().and_then(testkit::Postgres::pid))),
-        ("REDIS_PID", pid(stack.redis.as_ref().and_then(testkit::Redis::pid))),
+        ("POSTGRES_PID", pid(stack.servers.postgres.as_ref().and_then(testkit::Postgres::pid))),
+        ("REDIS_PID", pid(stack.servers.redis.as_ref().and_then(testkit::Redis::pid))),
         ("ETCD_PID", pid(control_plane.and_then(|control_plane| control_plane.etcd().pid()))),
         ("APISERVER_PID", pid(control_plane.and_then(|control_plane| control_plane.apiserver().pid()))),
     ];

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use testkit::{ControlPlane, ControlPlaneOptions, Place, Postgres, PostgresOptions, Redis, TempFolder};
+use testkit::{ControlPlaneOptions, Given, Kubernetes, Place, PostgresOptions, Servers, TempFolder};
 use tokio::process::Command;
 
 /// Runs a command with the servers' addresses in its environment, and ends with its exit code. The servers end with
@@ -12,12 +12,25 @@ use tokio::process::Command;
 pub(crate) async fn with_servers(command: &[String]) -> Result<ExitCode> {
     let folder = TempFolder::new()?;
     let place = Place::owned(folder.path());
-    let (postgres, redis, control_plane) =
-        tokio::try_join!(start_postgres(&place), start_redis(&place), start_cluster(&place))?;
+    let kubernetes = match given("ASSAY_DEV_KUBECONFIG") {
+        Some(path) => {
+            Some(Kubernetes { kubeconfig: PathBuf::from(path), kubectl: testkit::kubectl_path().await? })
+        }
+        None => None,
+    };
+    let (database_url, redis_url) = (given("ASSAY_DEV_DATABASE_URL"), given("ASSAY_DEV_REDIS_URL"));
+    let given = Given { database_url, redis_url, kubernetes };
+    let servers =
+        Servers::start(&place, given, &PostgresOptions::default(), &ControlPlaneOptions::default()).await?;
     let (program, args) = command.split_first().context("no command")?;
     let mut child = Command::new(program);
-    child.args(args).env("ASSAY_TEST_DATABASE_URL", &postgres.1).env("ASSAY_TEST_REDIS_URL", &redis.1);
-    child.env("ASSAY_TEST_KUBECONFIG", &control_plane.1).env("ASSAY_TEST_KUBECTL", &control_plane.2);
+    child
+        .args(args)
+        .env("ASSAY_TEST_DATABASE_URL", &servers.database_url)
+        .env("ASSAY_TEST_REDIS_URL", &servers.redis_url);
+    child
+        .env("ASSAY_TEST_KUBECONFIG", &servers.kubernetes.kubeconfig)
+        .env("ASSAY_TEST_KUBECTL", &servers.kubernetes.kubectl);
     if std::env::var_os("ASSAY_BIN_DIR").is_none() {
         let own = std::env::current_exe().context("find our own program")?;
         child.env("ASSAY_BIN_DIR", own.parent().context("our program is in no folder")?);
@@ -31,33 +44,6 @@ pub(crate) async fn with_servers(command: &[String]) -> Result<ExitCode> {
         }
     };
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
-}
-
-async fn start_postgres(place: &Place) -> Result<(Option<Postgres>, String)> {
-    if let Some(url) = given("ASSAY_DEV_DATABASE_URL") {
-        return Ok((None, url));
-    }
-    let postgres = Postgres::start(place, &PostgresOptions::default()).await?;
-    let url = postgres.url();
-    Ok((Some(postgres), url))
-}
-
-async fn start_redis(place: &Place) -> Result<(Option<Redis>, String)> {
-    if let Some(url) = given("ASSAY_DEV_REDIS_URL") {
-        return Ok((None, url));
-    }
-    let redis = Redis::start(place).await?;
-    let url = redis.url();
-    Ok((Some(redis), url))
-}
-
-async fn start_cluster(place: &Place) -> Result<(Option<ControlPlane>, PathBuf, PathBuf)> {
-    if let Some(kubeconfig) = given("ASSAY_DEV_KUBECONFIG") {
-        return Ok((None, PathBuf::from(kubeconfig), testkit::kubectl_path().await?));
-    }
-    let control_plane = ControlPlane::start(place, &ControlPlaneOptions::default()).await?;
-    let (kubeconfig, kubectl) = (control_plane.kubeconfig().to_owned(), control_plane.kubectl().to_owned());
-    Ok((Some(control_plane), kubeconfig, kubectl))
 }
 
 fn given(name: &str) -> Option<String> {
