@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use domain::JobStatus;
+use sqlx::PgPool;
 use store::{Finished, Settings, Store, StoreError};
 use testkit::{Link, Place, Postgres, PostgresOptions, StopMode, TempFolder, Weather};
 
@@ -23,6 +24,20 @@ async fn recovered(store: &Store) -> Result<()> {
         anyhow::ensure!(error.is_unavailable() && started.elapsed() < Duration::from_secs(30), "{error:?}");
     }
     Ok(())
+}
+
+/// Waits until as many statements wait for a lock in this database.
+async fn until_waiting(sql: &PgPool, statements: i64) -> Result<()> {
+    const WAITS: &str = "SELECT count(*) FROM pg_stat_activity \
+                         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let started = Instant::now();
+    loop {
+        let waiting: i64 = sqlx::query_scalar(WAITS).fetch_one(sql).await?;
+        if waiting == statements {
+            return Ok(());
+        }
+        anyhow::ensure!(started.elapsed() < Duration::from_secs(30), "{waiting} statements wait");
+    }
 }
 
 #[tokio::test]
@@ -108,11 +123,13 @@ async fn a_verdict_whose_answer_the_network_swallowed_is_found_by_the_retry() ->
     let mut other = database.sql.begin().await?;
     sqlx::query("SELECT id FROM scoring_jobs FOR UPDATE").execute(&mut *other).await?;
     let requests = [finish(job, 1, done())];
-    let (finished, _) = tokio::join!(store.finish(&requests), async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+    let (finished, released) = tokio::join!(store.finish(&requests), async {
+        let waits = until_waiting(&database.sql, 1).await;
         link.set(Weather::Stalled);
-        other.commit().await
+        other.commit().await?;
+        waits
     });
+    released?;
     assert!(finished.is_err_and(|error| error.is_unavailable()));
     link.set(Weather::Fair);
     let found = store.finish(&requests).await?.pop().context("an answer")??;
@@ -131,7 +148,7 @@ async fn a_statement_that_nobody_waits_for_any_longer_ends() -> Result<()> {
     sqlx::query("SELECT id FROM scoring_jobs FOR UPDATE").execute(&mut *other).await?;
     let finished = store.finish(&[finish(job, 1, done())]).await;
     assert!(finished.is_err_and(|error| error.is_unavailable()));
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    until_waiting(&database.sql, 0).await?;
     other.commit().await?;
     assert_eq!(database.row(job).await?.status, JobStatus::Running, "the abandoned statement did not go on");
     Ok(())
