@@ -98,13 +98,11 @@ fn kind_of(error: &dyn DatabaseError) -> Kind {
         // A role or database that is not there (yet), or a password being rotated; a table or column that the next
         // migration brings.
         "3D000" | "42P01" | "42703" => Kind::Unavailable,
-        // More columns or a larger index entry than Postgres can hold.
-        "54000" => Kind::Invalid,
         code => match code.get(..2) {
             // Connections, authorization, resources, shutdown, the server's disk.
             Some("08" | "28" | "53" | "57" | "58") => Kind::Unavailable,
-            // Values out of their type's range, constraints.
-            Some("22" | "23") => Kind::Invalid,
+            // Values out of their type's range, constraints, values too large or too deep for Postgres.
+            Some("22" | "23" | "54") => Kind::Invalid,
             _ => Kind::Defect,
         },
     }
