@@ -6,7 +6,7 @@ mod sweep;
 
 use std::collections::HashMap;
 
-use domain::{JobId, Pool, Rank};
+use domain::{JobId, Pool};
 use queue::{Enqueue, Queue, QueueError};
 use store::{Store, StoreError, ToQueue};
 
@@ -47,7 +47,8 @@ impl QueueKeeper {
     pub async fn queue_and_note(&self, jobs: &[ToQueue], found_by: QueuedBy) -> Result<(), QueueingError> {
         self.put_on_queue(jobs, found_by).await?;
         let ids: Vec<JobId> = jobs.iter().map(|job| job.job).collect();
-        Ok(self.store.mark_queued(&ids).await?)
+        self.store.mark_queued(&ids).await?;
+        Ok(())
     }
 
     /// Puts jobs on the queue of their pool. Returns how many were not on it.
@@ -69,12 +70,5 @@ impl QueueKeeper {
 }
 
 fn entry(job: &ToQueue) -> Enqueue {
-    let created_at_ms = u64::try_from(job.created_at.as_millisecond()).unwrap_or(0);
-    Enqueue {
-        job: job.job,
-        rank: Rank::new(job.priority, created_at_ms),
-        delay: job.delay,
-        epoch: job.epoch,
-        leased: job.leased,
-    }
+    Enqueue { job: job.job, rank: job.rank, delay: job.delay, epoch: job.epoch, leased: job.leased }
 }

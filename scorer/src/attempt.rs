@@ -4,22 +4,25 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{ErrorCode, JobStatus, RetryPolicy};
+use domain::transition::TakenOver;
+use domain::{AttemptOutcome, Claim, Epoch, ErrorCode, JobStatus, RetryPolicy};
 use futures::FutureExt;
-use queue::Claim;
 use store::{Ending, Finished, Started, Work};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::engine::{Assignment, Engine, panicked, timed_out};
+use crate::engine::{Assignment, Engine, panicked};
 use crate::held::{Held, Holding};
 use crate::leases::{LeaseEnd, Leases};
 use crate::metrics::{EndedBy, Metrics};
 use crate::records::{Records, done};
 use crate::rubrics::Rubrics;
 use crate::scoring::{Limits, ScoringError};
-use crate::slots::{Leave, Slot};
+use crate::slots::{Permit, Slot};
+
+/// When a job that is held back is looked at again. An operator takes it off the queue before long, or it is resumed.
+const LOOK_AT_SUSPENDED_AFTER: Duration = Duration::from_secs(1);
 
 /// Makes attempts at the jobs that were claimed.
 pub(crate) struct Attempts {
@@ -36,17 +39,18 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Works on a claim. It counts as held until what came of it is recorded, and its lease is ended after that.
-    pub(crate) async fn make(&self, claim: Claim, leave: Leave) {
-        let Leave { slot, room } = leave;
+    /// Works on a claim of a job whose leases up to the epoch `expired` are known to have run out. It counts as held
+    /// until what came of it is recorded, and its lease is ended after that.
+    pub(crate) async fn make(&self, claim: Claim, expired: Epoch, permit: Permit) {
+        let Permit { slot, room } = permit;
         let holding = self.held.hold(claim);
-        let end = self.make_held(&holding, slot).await;
+        let end = self.make_held(&holding, expired, slot).await;
         drop((holding, room));
         self.leases.end(end).await;
     }
 
-    async fn make_held(&self, holding: &Holding, slot: Slot) -> LeaseEnd {
-        let work = match self.start(holding).await {
+    async fn make_held(&self, holding: &Holding, expired: Epoch, slot: Slot) -> LeaseEnd {
+        let work = match self.start(holding, expired).await {
             Ok(work) => work,
             Err(end) => return end,
         };
@@ -57,19 +61,16 @@ impl Attempts {
     }
 
     /// Starts the attempt in Postgres, or says what becomes of the lease when there is nothing to score.
-    async fn start(&self, holding: &Holding) -> Result<Work, LeaseEnd> {
+    async fn start(&self, holding: &Holding, expired: Epoch) -> Result<Work, LeaseEnd> {
         let claim = holding.claim;
-        let Some(started) = self.records.start(holding).await else {
-            return Err(if holding.is_lost() {
-                self.stopped(holding)
-            } else {
-                LeaseEnd::release(claim, Duration::ZERO)
-            });
+        let Some(started) = self.records.start(holding, expired).await else {
+            return Err(self.unanswered(holding));
         };
         match started {
-            Started::Started { work, lost } => {
-                if let Some(lost) = lost {
-                    info!(job = %claim.job, %lost, epoch = %claim.epoch, "took over from a scorer that went unheard");
+            Started::Started { work, taken_over } => {
+                if let Some(TakenOver { epoch: earlier, outcome }) = taken_over {
+                    let counts = outcome == AttemptOutcome::LeaseLost;
+                    info!(job = %claim.job, epoch = %claim.epoch, %earlier, counts, "took over an attempt without end");
                 }
                 holding.started(work.rank);
                 Ok(work)
@@ -82,9 +83,14 @@ impl Attempts {
                 warn!(job = %claim.job, %lost, "the last attempt was lost; the job ends in ERROR");
                 Err(LeaseEnd::Finish(claim))
             }
-            Started::Ended | Started::Suspended | Started::Unknown => {
+            Started::Ended | Started::Unknown => {
                 debug!(job = %claim.job, ?started, "nothing to score");
                 Err(LeaseEnd::Finish(claim))
+            }
+            Started::Suspended => {
+                debug!(job = %claim.job, "held back");
+                // Not dropped: it may be resumed at this moment, and then is believed to be on the queue.
+                Err(LeaseEnd::release(claim, LOOK_AT_SUSPENDED_AFTER))
             }
             Started::Stale { newest } => {
                 warn!(job = %claim.job, epoch = %claim.epoch, %newest, "the claim is older than the job's last attempt");
@@ -130,7 +136,7 @@ impl Attempts {
         let outcome = match timeout(limits.timeout, scoring).await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_panic)) => Err(panicked()),
-            Err(_elapsed) => Err(timed_out(&limits)),
+            Err(_elapsed) => Err(ScoringError::timed_out(limits.timeout)),
         };
         self.metrics.scoring_seconds.observe(begun.elapsed().as_secs_f64());
         Some(outcome.map(done))
@@ -169,8 +175,18 @@ impl Attempts {
                 error!(job = %claim.job, error = %invalid, "the result cannot be stored");
                 self.finish_unstorable(&invalid.message, holding).await
             }
-            None if holding.is_lost() => self.stopped(holding),
-            None => LeaseEnd::Leave,
+            None => self.unanswered(holding),
+        }
+    }
+
+    /// Postgres did not answer before the claim was lost or the process had to end. Whatever it has recorded by then,
+    /// the job can go back at once: should it still be running on the record, whoever claims it next gives the
+    /// attempt back, since no lease ran out.
+    fn unanswered(&self, holding: &Holding) -> LeaseEnd {
+        if holding.is_lost() {
+            self.stopped(holding)
+        } else {
+            LeaseEnd::release(holding.claim, Duration::ZERO)
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use queue::Claim;
+use domain::Claim;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::attempt::Attempts;
@@ -12,7 +12,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Asks Postgres every second whether what runs here is still to run, and stops what is not, for as long as the
 /// process lives.
-pub(crate) async fn watch_for_ever(attempts: Arc<Attempts>) {
+pub(crate) async fn look_for_ever(attempts: Arc<Attempts>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

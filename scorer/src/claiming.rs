@@ -4,9 +4,10 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use domain::{Claim, Epoch};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use queue::{Claim, Waiter};
+use queue::{Claimed, Waiter};
 use runtime::Shutdown;
 use tokio::time::sleep;
 use tokio_util::task::TaskTracker;
@@ -14,7 +15,7 @@ use tracing::{error, info};
 
 use crate::attempt::Attempts;
 use crate::leases::LeaseEnd;
-use crate::slots::{Leave, Slots};
+use crate::slots::{Permit, Slots};
 
 /// How long to wait before Redis is asked again after it did not answer.
 const PAUSE_WITHOUT_REDIS: Duration = Duration::from_millis(250);
@@ -27,31 +28,34 @@ pub(crate) async fn claim_until_stopped(
     shutdown: &Shutdown,
 ) {
     let mut waiter = attempts.leases.waiter();
-    while let Some(leaves) = shutdown.unless_requested(slots.all_free()).await {
+    while let Some(permits) = shutdown.unless_requested(slots.all_free()).await {
         // Not interrupted by the stop: a claim whose answer nobody reads would wait until its lease ends.
-        let claimed = attempts.leases.claim(leaves.len()).await;
-        let Ok(claimed) = claimed else {
-            drop(leaves);
+        let claimed = attempts.leases.claim(permits.len()).await;
+        let Ok(Claimed { claims, expired, next_event }) = claimed else {
+            drop(permits);
             shutdown.unless_requested(sleep(PAUSE_WITHOUT_REDIS)).await;
             continue;
         };
         if shutdown.is_requested() {
-            hand_back(&attempts, claimed.claims, tasks);
+            hand_back(&attempts, claims, tasks);
             break;
         }
-        let queue_is_empty = claimed.claims.len() < leaves.len();
-        attempts.metrics.claims.inc_by(claimed.claims.len() as u64);
-        tasks.spawn(work_off(attempts.clone(), claimed.claims.into_iter().zip(leaves).collect()));
+        let queue_is_empty = claims.len() < permits.len();
+        attempts.metrics.claims.inc_by(claims.len() as u64);
+        let expired = |claim: &Claim| expired.get(&claim.job).copied().unwrap_or(Epoch::NONE);
+        let claims = claims.into_iter().map(|claim| (claim, expired(&claim))).zip(permits);
+        tasks.spawn(work_off(attempts.clone(), claims.collect()));
         if queue_is_empty {
-            wait(&mut waiter, claimed.next_event, attempts.leases.longest_rest(), shutdown).await;
+            wait(&mut waiter, next_event, attempts.leases.longest_rest(), shutdown).await;
         }
     }
 }
 
 /// Works on jobs claimed together. They share a task, so that what they hand in at the same time arrives together,
 /// and one statement serves them all; other than that they go their own ways.
-async fn work_off(attempts: Arc<Attempts>, claims: Vec<(Claim, Leave)>) {
-    let each = |(claim, leave)| AssertUnwindSafe(attempts.make(claim, leave)).catch_unwind();
+async fn work_off(attempts: Arc<Attempts>, claims: Vec<((Claim, Epoch), Permit)>) {
+    let each =
+        |((claim, expired), permit)| AssertUnwindSafe(attempts.make(claim, expired, permit)).catch_unwind();
     let mut under_way: FuturesUnordered<_> = claims.into_iter().map(each).collect();
     while let Some(ended) = under_way.next().await {
         if ended.is_err() {

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use domain::report::Report;
-use domain::rubric::Rubric;
 use domain::{ErrorCode, JobId};
 use futures::future::BoxFuture;
 
-use crate::scoring::{Limits, ScoringError};
+use crate::scoring::{CompiledRubric, Limits, ScoringError};
 use crate::slots::Slot;
 
 /// Scores submissions. [`Threads`](crate::Threads) does it in this process.
@@ -27,7 +26,7 @@ pub struct Assignment {
     /// The submission's content as JSON text.
     pub content: String,
     /// What to score it by.
-    pub rubric: Arc<Rubric>,
+    pub rubric: Arc<CompiledRubric>,
     /// What it may cost.
     pub limits: Limits,
     /// Free for another job once this is dropped.
@@ -40,13 +39,5 @@ pub(crate) fn panicked() -> ScoringError {
         code: ErrorCode::INTERNAL,
         message: "scoring failed because of a defect in the scorer; its operators find details in its log"
             .to_owned(),
-    }
-}
-
-/// The failure of a job that took too long.
-pub(crate) fn timed_out(limits: &Limits) -> ScoringError {
-    ScoringError::Retryable {
-        code: ErrorCode::TIMEOUT,
-        message: format!("scoring took longer than {:?}, which is the limit", limits.timeout),
     }
 }

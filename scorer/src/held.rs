@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use domain::Rank;
-use queue::{Adopt, Claim};
+use domain::{Claim, Rank};
+use queue::Adopt;
 use tokio_util::sync::CancellationToken;
 
 /// The claims held. Cheap to clone; clones share them.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{Epoch, Pool};
-use queue::{Adopt, Adoption, Claim, Claimed, Queue, QueueError, Release, Renewal, Waiter};
+use domain::{Claim, Epoch, Pool};
+use queue::{Adopt, Adoption, Claimed, Queue, QueueError, Release, Renewal, Waiter};
 use runtime::{GroupCommit, Outage};
 
 use crate::metrics::{Call, Metrics};
@@ -28,8 +28,6 @@ pub(crate) enum LeaseEnd {
     Finish(Claim),
     /// The job returns to the queue.
     Release(Release),
-    /// It runs out by itself.
-    Leave,
 }
 
 impl LeaseEnd {
@@ -90,10 +88,8 @@ impl Leases {
     /// Ends a lease. Without Redis it runs out by itself: a job that has ended is then dropped at its next claim, and
     /// one that is to be tried again is.
     pub(crate) async fn end(&self, end: LeaseEnd) {
-        if end != LeaseEnd::Leave {
-            // The outage was noted where it was met.
-            let _ = self.ends.submit(end).await;
-        }
+        // The outage was noted where it was met.
+        let _ = self.ends.submit(end).await;
     }
 
     fn noted<T>(&self, result: Result<T, QueueError>) -> Result<T, QueueError> {
@@ -108,7 +104,6 @@ async fn end_all(queue: &Queue, pool: &Pool, ends: &[LeaseEnd]) -> Result<Vec<()
         match end {
             LeaseEnd::Finish(claim) => finished.push(*claim),
             LeaseEnd::Release(release) => released.push(*release),
-            LeaseEnd::Leave => {}
         }
     }
     // For no items, neither calls Redis.

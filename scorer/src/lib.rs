@@ -2,18 +2,20 @@
 //!
 //! ```text
 //! claiming ──► attempt: start in Postgres ─► score ─► record in Postgres ─► end the lease
-//!                 ▲ renewal, watch: stop the work when the job is no longer this scorer's
+//!                 ▲ renewal, cancellation: stop the work when the job is no longer this scorer's
 //! ```
 //!
 //! Postgres decides whose a job is: a scorer that lost its lease without noticing cannot record anything. While
 //! Postgres is away, leases and results are kept; while Redis is away, running jobs go on and are recorded.
 
+mod apart;
 mod attempt;
+mod cancellation;
 mod claiming;
 mod engine;
 mod held;
 mod leases;
-pub mod metrics;
+mod metrics;
 mod records;
 mod renewal;
 mod rubrics;
@@ -21,7 +23,6 @@ pub mod scoring;
 mod settings;
 mod slots;
 mod threads;
-mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +51,7 @@ use crate::records::Records;
 use crate::rubrics::Rubrics;
 use crate::slots::Slots;
 
-/// Connections to Postgres: attempts begin on one and end on another; the rest are for the watch, for rubrics and for
+/// Connections to Postgres: attempts begin on one and end on another; the rest are for cancellation, for rubrics and for
 /// readiness.
 const CONNECTIONS: u32 = 5;
 
@@ -110,7 +111,7 @@ pub async fn run_with(
     });
     let mut upkeep = JoinSet::new();
     upkeep.spawn(renewal::renew_for_ever(attempts.clone()));
-    upkeep.spawn(watch::watch_for_ever(attempts.clone()));
+    upkeep.spawn(cancellation::look_for_ever(attempts.clone()));
     let tasks = TaskTracker::new();
     let work = async {
         claiming::claim_until_stopped(attempts, slots, &tasks, &shutdown).await;

@@ -12,26 +12,26 @@ use prometheus_client::registry::Registry;
 
 /// The scorer's metrics.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// Jobs claimed.
-    pub claims: Counter<u64, AtomicU64>,
+    pub(crate) claims: Counter<u64, AtomicU64>,
     /// Jobs that occupy one of its slots.
-    pub running: Gauge,
+    pub(crate) running: Gauge,
     /// Attempts recorded, by how they ended.
-    pub attempts: Family<EndedBy, Counter<u64, AtomicU64>>,
+    pub(crate) attempts: Family<EndedBy, Counter<u64, AtomicU64>>,
     /// Writes that Postgres refused because the job was no longer this scorer's.
-    pub refused: Counter<u64, AtomicU64>,
+    pub(crate) refused: Counter<u64, AtomicU64>,
     /// Work stopped because the job was cancelled or taken over.
-    pub stopped: Counter<u64, AtomicU64>,
+    pub(crate) stopped: Counter<u64, AtomicU64>,
     /// How long scoring took, failed or not.
-    pub scoring_seconds: Histogram,
+    pub(crate) scoring_seconds: Histogram,
     /// How many jobs went into one call, by kind of call.
-    pub batches: Family<Call, Histogram>,
+    pub(crate) batches: Family<Call, Histogram>,
 }
 
 /// How an attempt ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct EndedBy {
+pub(crate) struct EndedBy {
     outcome: Outcome,
 }
 
@@ -57,7 +57,7 @@ impl From<Verdict> for EndedBy {
 
 /// A call that serves many jobs at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Call {
+pub(crate) struct Call {
     call: CallName,
 }
 
@@ -70,11 +70,11 @@ enum CallName {
 
 impl Call {
     /// Attempts begun in Postgres.
-    pub const START: Call = Call { call: CallName::Start };
+    pub(crate) const START: Call = Call { call: CallName::Start };
     /// Attempts ended in Postgres.
-    pub const FINISH: Call = Call { call: CallName::Finish };
+    pub(crate) const FINISH: Call = Call { call: CallName::Finish };
     /// Leases ended in Redis.
-    pub const LEASE: Call = Call { call: CallName::Lease };
+    pub(crate) const LEASE: Call = Call { call: CallName::Lease };
 }
 
 impl Default for Metrics {
@@ -94,7 +94,7 @@ impl Default for Metrics {
 
 impl Metrics {
     /// The metrics, and the registry that shows them.
-    pub fn registered() -> (Metrics, Registry) {
+    pub(crate) fn registered() -> (Metrics, Registry) {
         let metrics = Metrics::default();
         let mut registry = Registry::with_prefix("assay_scorer");
         registry.register("claims", "Jobs claimed", metrics.claims.clone());

@@ -5,14 +5,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::Epoch;
 use domain::report::Report;
-use queue::Claim;
-use runtime::{GroupCommit, GroupCommitError, Outage};
+use domain::{Claim, Epoch};
+use runtime::{GroupCommit, GroupCommitError, Outage, in_full};
 use store::{Ending, FinishRequest, Finished, InvalidItem, StartRequest, Started, Store, StoreError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tracing::error;
 
+use crate::apart::together_or_apart;
 use crate::held::Holding;
 use crate::metrics::{Call, Metrics};
 
@@ -30,9 +31,12 @@ pub(crate) struct Records {
     outage: Arc<Outage>,
     /// The process is about to end: Postgres is waited for no longer.
     last_call: CancellationToken,
-    starts: GroupCommit<StartRequest, Started, StoreError>,
-    finishes: GroupCommit<FinishRequest, Result<Finished, InvalidItem>, StoreError>,
+    starts: GroupCommit<StartRequest, Result<Started, StoreError>, StoreError>,
+    finishes: GroupCommit<FinishRequest, Result<Result<Finished, InvalidItem>, StoreError>, StoreError>,
 }
+
+/// What came of handing something in: an answer, an error of its own, or one for all that went with it.
+type Submitted<T> = Result<Result<T, StoreError>, GroupCommitError<StoreError>>;
 
 impl Records {
     pub(crate) fn new(
@@ -48,7 +52,7 @@ impl Records {
             move |requests: Vec<StartRequest>| {
                 let (store, outage) = (store.clone(), outage.clone());
                 sizes.observe(requests.len() as f64);
-                async move { noted(&outage, store.start(&requests).await) }
+                async move { noted(&outage, together_or_apart(&requests, |some| store.start(some)).await) }
             }
         });
         let finishes = GroupCommit::spawn("finish", LARGEST_BATCH, {
@@ -57,16 +61,17 @@ impl Records {
             move |requests: Vec<FinishRequest>| {
                 let (store, outage) = (store.clone(), outage.clone());
                 sizes.observe(requests.len() as f64);
-                async move { noted(&outage, store.finish(&requests).await) }
+                async move { noted(&outage, together_or_apart(&requests, |some| store.finish(some)).await) }
             }
         });
         Records { store, scorer, outage, last_call, starts, finishes }
     }
 
-    /// Starts the attempt. `None` when the claim was lost, or the process had to end, before Postgres answered.
-    pub(crate) async fn start(&self, holding: &Holding) -> Option<Started> {
+    /// Starts the attempt; `expired` is the newest epoch of the job whose lease is known to have run out. `None` when
+    /// the claim was lost, or the process had to end, before Postgres answered.
+    pub(crate) async fn start(&self, holding: &Holding, expired: Epoch) -> Option<Started> {
         let Claim { job, epoch } = holding.claim;
-        let request = StartRequest { job, epoch, scorer: self.scorer.clone() };
+        let request = StartRequest { job, epoch, expired, scorer: self.scorer.clone() };
         self.patiently(holding, || self.starts.submit(request.clone())).await
     }
 
@@ -89,28 +94,33 @@ impl Records {
         version: &str,
     ) -> Option<Option<String>> {
         self.patiently(holding, || async move {
-            noted(&self.outage, self.store.rubric_spec(name, version).await).map_err(GroupCommitError::Flush)
+            let spec = noted(&self.outage, self.store.rubric_spec(name, version).await);
+            spec.map(Ok).map_err(GroupCommitError::Flush)
         })
         .await
     }
 
     /// Whether each claim is still this scorer's. Asks once.
     pub(crate) async fn held(&self, claims: &[Claim]) -> Result<Vec<bool>, StoreError> {
-        let claims: Vec<(domain::JobId, Epoch)> =
-            claims.iter().map(|claim| (claim.job, claim.epoch)).collect();
-        noted(&self.outage, self.store.held(&claims).await)
+        noted(&self.outage, self.store.held(claims).await)
     }
 
     /// Calls until there is an answer. A call under way is never abandoned, since its effect would stay unknown. The
     /// pauses end when the claim is lost or the process ends.
     async fn patiently<T, Fut>(&self, holding: &Holding, call: impl Fn() -> Fut) -> Option<T>
     where
-        Fut: Future<Output = Result<T, GroupCommitError<StoreError>>>,
+        Fut: Future<Output = Submitted<T>>,
     {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut complained) = (FIRST_PAUSE, false);
         loop {
-            if let Ok(answer) = call().await {
-                return Some(answer);
+            match call().await {
+                Ok(Ok(answer)) => return Some(answer),
+                // Only of this job, so it is no outage that the others would speak of.
+                Ok(Err(error)) if !complained => {
+                    error!(job = %holding.claim.job, error = in_full(&error), "Postgres chokes on this job: trying again");
+                    complained = true;
+                }
+                Ok(Err(_)) | Err(_) => {}
             }
             tokio::select! {
                 biased;

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use queue::{Adopt, Adoption, Claim, Renewal};
+use domain::Claim;
+use queue::{Adopt, Adoption, Renewal};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 

@@ -5,8 +5,7 @@
 //! ```
 //!
 //! Texts are untrusted. Nothing recurses on them, everything here is linear in their length or bounded, and the deadline
-//! is looked at throughout, also inside the parser, whose own time is not always linear. What a child process of its own adds (memory and CPU limits) goes around [`score`], not into it:
-//! its arguments and its result all have a JSON form.
+//! is looked at throughout, also inside the parser, whose own time is not always linear.
 
 mod breaks;
 mod compiled;
@@ -26,7 +25,6 @@ mod walk;
 mod tests;
 
 use domain::report::{Report, TestResult};
-use domain::rubric::Rubric;
 use domain::submission::Content;
 
 pub use compiled::CompiledRubric;
@@ -39,7 +37,11 @@ use limits::Deadline;
 /// Scores a submission.
 ///
 /// The score is the share of points gained, over all criteria that have something to measure, by their weights.
-pub fn score(content: &Content<'_>, rubric: &Rubric, limits: &Limits) -> Result<Report, ScoringError> {
+pub fn score(
+    content: &Content<'_>,
+    rubric: &CompiledRubric,
+    limits: &Limits,
+) -> Result<Report, ScoringError> {
     let deadline = Deadline::after(limits.timeout);
     let bytes = content.total_bytes();
     if bytes > limits.max_bytes {
@@ -49,12 +51,11 @@ pub fn score(content: &Content<'_>, rubric: &Rubric, limits: &Limits) -> Result<
         );
         return Err(ScoringError::invalid_content(message));
     }
-    let compiled = CompiledRubric::of(rubric)?;
-    let needs_source = rubric.criteria().iter().any(|criterion| criterion.check.needs_source());
+    let needs_source = rubric.needs_source();
     let files = if needs_source { sources::read(content, &deadline)? } else { Vec::new() };
     let evidence = Evidence { content, files: &files, deadline: &deadline };
     let mut outcomes = Vec::with_capacity(rubric.criteria().len());
-    for (criterion, regex) in compiled.criteria() {
+    for (criterion, regex) in rubric.criteria() {
         let outcome = criteria::apply(criterion, regex, &evidence)?;
         outcomes.push((criterion.name.as_str(), criterion.weight, outcome));
     }

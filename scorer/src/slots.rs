@@ -17,9 +17,9 @@ pub(crate) struct Slots {
     occupied: Gauge,
 }
 
-/// Leave to work on one more job.
+/// Permission to work on one more job.
 #[derive(Debug)]
-pub(crate) struct Leave {
+pub(crate) struct Permit {
     /// Until the job is scored.
     pub(crate) slot: Slot,
     /// Until its result is recorded.
@@ -44,24 +44,24 @@ impl Slots {
         Slots { free: Arc::new(Semaphore::new(count)), room: Arc::new(Semaphore::new(2 * count)), occupied }
     }
 
-    /// Waits until there is leave for a job, and takes all that there is.
-    pub(crate) async fn all_free(&self) -> Vec<Leave> {
-        let mut leaves = Vec::new();
+    /// Waits until there is room for a job, and takes all that there is.
+    pub(crate) async fn all_free(&self) -> Vec<Permit> {
+        let mut permits = Vec::new();
         // They are never closed; were they, there would be nothing to claim for.
-        let Ok(slot) = self.free.clone().acquire_owned().await else { return leaves };
-        let Ok(room) = self.room.clone().acquire_owned().await else { return leaves };
-        leaves.push(self.leave(slot, room));
+        let Ok(slot) = self.free.clone().acquire_owned().await else { return permits };
+        let Ok(room) = self.room.clone().acquire_owned().await else { return permits };
+        permits.push(self.permit(slot, room));
         while let (Ok(slot), Ok(room)) =
             (self.free.clone().try_acquire_owned(), self.room.clone().try_acquire_owned())
         {
-            leaves.push(self.leave(slot, room));
+            permits.push(self.permit(slot, room));
         }
-        leaves
+        permits
     }
 
-    fn leave(&self, permit: OwnedSemaphorePermit, room: OwnedSemaphorePermit) -> Leave {
+    fn permit(&self, permit: OwnedSemaphorePermit, room: OwnedSemaphorePermit) -> Permit {
         self.occupied.inc();
-        Leave { slot: Slot { _permit: permit, occupied: self.occupied.clone() }, room }
+        Permit { slot: Slot { _permit: permit, occupied: self.occupied.clone() }, room }
     }
 }
 
@@ -75,9 +75,9 @@ mod tests {
         let slots = Slots::new(2, gauge.clone());
         let mut recording = Vec::new();
         for _ in 0..2 {
-            let leaves = slots.all_free().await;
-            assert_eq!((leaves.len(), gauge.get()), (2, 2));
-            recording.extend(leaves.into_iter().map(|leave| leave.room));
+            let permits = slots.all_free().await;
+            assert_eq!((permits.len(), gauge.get()), (2, 2));
+            recording.extend(permits.into_iter().map(|permit| permit.room));
         }
         assert!(futures::poll!(Box::pin(slots.all_free())).is_pending());
         recording.pop();

@@ -72,8 +72,7 @@ impl Engine for Threads {
 }
 
 fn is_light(assignment: &Assignment) -> bool {
-    let parses = assignment.rubric.criteria().iter().any(|criterion| criterion.check.needs_source());
-    !parses && assignment.content.len() <= MOST_LIGHT_BYTES
+    !assignment.rubric.needs_source() && assignment.content.len() <= MOST_LIGHT_BYTES
 }
 
 /// A panic is the failure of this submission alone.

@@ -5,6 +5,7 @@
 //! compare the two for every state and event.
 
 pub mod attempt;
+pub mod claim;
 pub mod duration;
 pub mod epoch;
 pub mod knobs;
@@ -20,6 +21,7 @@ pub mod submission;
 pub mod transition;
 
 pub use attempt::{AttemptOutcome, ErrorCode};
+pub use claim::Claim;
 pub use epoch::Epoch;
 pub use knobs::Knobs;
 pub use lease::LeaseSettings;

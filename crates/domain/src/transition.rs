@@ -7,8 +7,8 @@
 //!            start                        finish: done
 //!  QUEUED ───────────▶ RUNNING ─────────────────────────────▶ DONE
 //!    ▲  ▲                │ │ ╲
-//!    │  └── released ────┘ │  ╲ start by a newer epoch: the attempt is lost;
-//!    └───── retryable ─────┘   ╲ a new one begins, or the last one is spent
+//!    │  └── released ────┘ │  ╲ start by a newer epoch, after the lease ran out: the attempt
+//!    └───── retryable ─────┘   ╲ is lost; a new one begins, or the last one is spent
 //!    │                          ╲
 //!    └── cancel, permanent, out of attempts ─────────────────▶ ERROR
 //! ```
@@ -37,15 +37,25 @@ impl JobState {
     }
 }
 
+/// An attempt that never ended by itself, and that a newer claim ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TakenOver {
+    /// The attempt's epoch.
+    pub epoch: Epoch,
+    /// `LeaseLost` when its lease ran out: its scorer is gone, and the attempt spent. `Released` when nobody saw that,
+    /// because the queue lost the lease: its scorer may be in good health, and the attempt is given back.
+    pub outcome: AttemptOutcome,
+}
+
 /// What comes of a scorer's wish to start a job it claimed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Start {
-    /// The attempt begins. `lost` is the epoch of an earlier attempt that never ended, to be recorded as lost.
+    /// The attempt begins.
     Started {
         /// The job from now on.
         next: JobState,
-        /// The earlier attempt's epoch.
-        lost: Option<Epoch>,
+        /// An earlier attempt that this one ends, to be recorded.
+        taken_over: Option<TakenOver>,
     },
     /// This very claim has started it already: the answer to an earlier call was lost on its way.
     AlreadyStarted,
@@ -58,7 +68,7 @@ pub enum Start {
     },
     /// The job has ended: the claim is dropped from the queue.
     Ended,
-    /// The job is held back: the claim is dropped from the queue, and the job queued again when it is resumed.
+    /// The job is held back: the claim is given back to the queue, which the job leaves unless it is resumed.
     Suspended,
     /// The claim is not newer than `newest`: its scorer has lost the job, or the Redis clock went back.
     Stale {
@@ -67,27 +77,33 @@ pub enum Start {
     },
 }
 
-/// A scorer that claimed the job under `epoch` wants to start it.
-pub fn start(job: JobState, epoch: Epoch) -> Start {
+/// A scorer that claimed the job under `epoch` wants to start it. `expired` is the newest epoch of the job whose lease
+/// is known to have run out, [`Epoch::NONE`] when none is: only a scorer that was given up in that way has spent its
+/// attempt, so that no loss of the queue ends a job.
+pub fn start(job: JobState, epoch: Epoch, expired: Epoch) -> Start {
     if job.status.is_terminal() {
         return Start::Ended;
     }
-    if job.status == JobStatus::Running && epoch == job.epoch {
+    let running = job.status == JobStatus::Running;
+    if running && epoch == job.epoch {
         return Start::AlreadyStarted;
     }
     if epoch <= job.epoch {
         return Start::Stale { newest: job.epoch };
     }
-    let lost = (job.status == JobStatus::Running).then_some(job.epoch);
-    match lost {
-        Some(lost) if job.attempt >= job.max_attempts => {
-            Start::Exhausted { next: JobState { status: JobStatus::Error, epoch, ..job }, lost }
-        }
-        None if job.suspended => Start::Suspended,
-        lost => Start::Started {
-            next: JobState { status: JobStatus::Running, epoch, attempt: job.attempt + 1, ..job },
-            lost,
-        },
+    let next = JobState { status: JobStatus::Running, epoch, ..job };
+    let one_more = JobState { attempt: job.attempt + 1, ..next };
+    let taken_over = |outcome| Some(TakenOver { epoch: job.epoch, outcome });
+    if !running && job.suspended {
+        Start::Suspended
+    } else if !running {
+        Start::Started { next: one_more, taken_over: None }
+    } else if job.epoch > expired {
+        Start::Started { next, taken_over: taken_over(AttemptOutcome::Released) }
+    } else if job.attempt >= job.max_attempts {
+        Start::Exhausted { next: JobState { status: JobStatus::Error, ..next }, lost: job.epoch }
+    } else {
+        Start::Started { next: one_more, taken_over: taken_over(AttemptOutcome::LeaseLost) }
     }
 }
 
@@ -188,25 +204,43 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_claim_takes_over_and_records_the_lost_attempt() {
-        let Start::Started { next, lost } = start(running(1, 10), Epoch(11)) else { panic!("refused") };
-        assert_eq!((next.attempt, next.epoch, lost), (2, Epoch(11), Some(Epoch(10))));
+    fn a_newer_claim_takes_over_and_records_the_attempt_whose_lease_ran_out() {
+        for expired in [Epoch(10), Epoch(11)] {
+            let Start::Started { next, taken_over } = start(running(1, 10), Epoch(12), expired) else {
+                panic!("refused")
+            };
+            let lost = TakenOver { epoch: Epoch(10), outcome: AttemptOutcome::LeaseLost };
+            assert_eq!((next.attempt, next.epoch, taken_over), (2, Epoch(12), Some(lost)));
+        }
+    }
+
+    #[test]
+    fn a_takeover_that_no_lease_ran_out_for_spends_no_attempt_and_ends_no_job() {
+        for (attempt, expired) in [(1, Epoch::NONE), (4, Epoch::NONE), (4, Epoch(9))] {
+            let Start::Started { next, taken_over } = start(running(attempt, 10), Epoch(12), expired) else {
+                panic!("refused")
+            };
+            let released = TakenOver { epoch: Epoch(10), outcome: AttemptOutcome::Released };
+            assert_eq!((next.attempt, next.epoch, taken_over), (attempt, Epoch(12), Some(released)));
+        }
     }
 
     #[test]
     fn a_job_that_kills_its_last_scorer_ends_in_error() {
-        let Start::Exhausted { next, lost } = start(running(4, 10), Epoch(11)) else { panic!("started") };
+        let Start::Exhausted { next, lost } = start(running(4, 10), Epoch(11), Epoch(10)) else {
+            panic!("started")
+        };
         assert_eq!((next.status, lost), (JobStatus::Error, Epoch(10)));
     }
 
     #[test]
     fn a_repeated_start_is_recognised() {
-        assert_eq!(start(running(1, 10), Epoch(10)), Start::AlreadyStarted);
+        assert_eq!(start(running(1, 10), Epoch(10), Epoch::NONE), Start::AlreadyStarted);
     }
 
     #[test]
     fn a_stale_epoch_can_neither_start_nor_finish() {
-        assert_eq!(start(running(1, 10), Epoch(9)), Start::Stale { newest: Epoch(10) });
+        assert_eq!(start(running(1, 10), Epoch(9), Epoch::NONE), Start::Stale { newest: Epoch(10) });
         for verdict in Verdict::ALL {
             assert_eq!(finish(running(1, 10), Epoch(9), verdict), Finish::Refused);
         }
@@ -218,7 +252,7 @@ mod tests {
             panic!("refused")
         };
         assert_eq!((next.status, next.attempt), (JobStatus::Queued, 0));
-        assert_eq!(start(next, Epoch(10)), Start::Stale { newest: Epoch(10) });
+        assert_eq!(start(next, Epoch(10), Epoch::NONE), Start::Stale { newest: Epoch(10) });
     }
 
     #[test]
@@ -232,14 +266,15 @@ mod tests {
     #[test]
     fn a_suspended_job_waits_but_a_running_one_is_taken_over() {
         let waiting = JobState { suspended: true, ..JobState::accepted(4) };
-        assert_eq!(start(waiting, Epoch(1)), Start::Suspended);
+        assert_eq!(start(waiting, Epoch(1), Epoch::NONE), Start::Suspended);
         let held = JobState { suspended: true, ..running(1, 10) };
-        assert!(matches!(start(held, Epoch(11)), Start::Started { .. }));
+        assert!(matches!(start(held, Epoch(11), Epoch(10)), Start::Started { .. }));
     }
 
     #[derive(Clone, Debug)]
     enum Event {
-        Start(i64),
+        /// Under this epoch, when leases up to the other are known to have run out.
+        Start(i64, i64),
         Finish(i64, Verdict),
         Cancel,
         Suspend(bool),
@@ -248,7 +283,7 @@ mod tests {
     fn events() -> impl Strategy<Value = Vec<Event>> {
         let verdict = prop::sample::select(Verdict::ALL.to_vec());
         let event = prop_oneof![
-            4 => (1i64..20).prop_map(Event::Start),
+            4 => (1i64..20, 0i64..20).prop_map(|(epoch, expired)| Event::Start(epoch, expired)),
             4 => (1i64..20, verdict).prop_map(|(epoch, verdict)| Event::Finish(epoch, verdict)),
             1 => Just(Event::Cancel),
             1 => any::<bool>().prop_map(Event::Suspend),
@@ -258,7 +293,8 @@ mod tests {
 
     proptest! {
         /// Whatever arrives in whatever order: nothing leaves a terminal state, the epoch only rises, attempts stay
-        /// within the limit, and at most one attempt is ever recorded as done.
+        /// within the limit, at most one attempt is ever recorded as done, and only a lease that is known to have run
+        /// out spends one.
         #[test]
         fn no_sequence_of_events_breaks_an_invariant(max_attempts in 1u32..5, events in events()) {
             let mut job = JobState::accepted(max_attempts);
@@ -266,8 +302,16 @@ mod tests {
             for event in events {
                 let before = job;
                 match event {
-                    Event::Start(epoch) => match start(job, Epoch(epoch)) {
-                        Start::Started { next, .. } | Start::Exhausted { next, .. } => job = next,
+                    Event::Start(epoch, expired) => match start(job, Epoch(epoch), Epoch(expired)) {
+                        Start::Started { next, taken_over } => {
+                            let spent = taken_over.is_none_or(|it| it.outcome == AttemptOutcome::LeaseLost);
+                            prop_assert_eq!(next.attempt, before.attempt + u32::from(spent));
+                            job = next;
+                        }
+                        Start::Exhausted { next, lost } => {
+                            prop_assert!(lost <= Epoch(expired));
+                            job = next;
+                        }
                         _ => {}
                     },
                     Event::Finish(epoch, verdict) => {

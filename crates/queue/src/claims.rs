@@ -1,27 +1,22 @@
 //! Claims: jobs leased to a scorer under an epoch.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{Epoch, JobId, Pool, Rank};
+use domain::{Claim, Epoch, JobId, Pool, Rank};
 use uuid::Uuid;
 
 use crate::queue::{Arguments, MAX_CLAIMS};
 use crate::{Queue, QueueError};
-
-/// One job leased to whoever claimed it, until the lease runs out or a newer claim supersedes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Claim {
-    /// The job.
-    pub job: JobId,
-    /// The claim's fencing token.
-    pub epoch: Epoch,
-}
 
 /// What a claim brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimed {
     /// The jobs, the most urgent first.
     pub claims: Vec<Claim>,
+    /// Of those of the jobs whose last lease is known to have run out: its epoch. Whoever held it went unheard. Of the
+    /// others nothing is known: they were never leased, or given back, or Redis has lost their lease.
+    pub expired: HashMap<JobId, Epoch>,
     /// When next a delayed job is due or a lease ends, if there is any: a claimer that waits should look again then.
     pub next_event: Option<Duration>,
 }
@@ -79,10 +74,11 @@ impl Queue {
     pub async fn claim(&self, pool: &Pool, max: usize) -> Result<Claimed, QueueError> {
         let max = max.min(MAX_CLAIMS) as u64;
         let script = &self.scripts().claim;
-        let (next_event_ms, claims): (i64, Vec<(String, i64)>) =
+        let (next_event_ms, claims, expired): (i64, Epochs, Epochs) =
             self.run(script, pool, |arguments| arguments.number(max)).await?;
         Ok(Claimed {
             claims: claims.iter().filter_map(read_claim).collect(),
+            expired: expired.iter().filter_map(read_claim).map(|claim| (claim.job, claim.epoch)).collect(),
             next_event: u64::try_from(next_event_ms).ok().map(Duration::from_millis),
         })
     }
@@ -156,6 +152,9 @@ impl Queue {
         Ok(finished.await?.iter().sum())
     }
 }
+
+/// Jobs and epochs as the scripts answer them.
+type Epochs = Vec<(String, i64)>;
 
 fn write_claim(claim: &Claim, arguments: &mut Arguments<'_, '_>) {
     arguments.job(claim.job);

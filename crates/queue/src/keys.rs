@@ -4,10 +4,21 @@ use domain::Pool;
 
 /// In the order in which the scripts' prelude names them. Every script declares all of them, which Redis Cluster
 /// demands of those it uses.
-const NAMES: [&str; 10] =
-    ["ready", "delayed", "leases", "ranks", "epochs", "epoch", "heard", "wake", "generation", "rebuilds"];
+const NAMES: [&str; 11] = [
+    "ready",
+    "delayed",
+    "leases",
+    "ranks",
+    "epochs",
+    "expired",
+    "epoch",
+    "heard",
+    "wake",
+    "generation",
+    "rebuilds",
+];
 
-pub(crate) fn all(pool: &Pool) -> [String; 10] {
+pub(crate) fn all(pool: &Pool) -> [String; 11] {
     NAMES.map(|name| key(pool, name))
 }
 

@@ -32,11 +32,13 @@ mod queue;
 mod rebuild;
 mod scripts;
 mod waiter;
+mod waiting;
 
-pub use claims::{Adopt, Adoption, Claim, Claimed, Release, Renewal};
+pub use claims::{Adopt, Adoption, Claimed, Release, Renewal};
 pub use depth::Depth;
 pub use enqueue::Enqueue;
 pub use error::QueueError;
 pub use queue::{MAX_CLAIMS, Queue};
 pub use rebuild::Rebuild;
 pub use waiter::Waiter;
+pub use waiting::WaitingCursor;

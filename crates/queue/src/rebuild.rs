@@ -13,6 +13,15 @@ pub struct Rebuild {
 }
 
 impl Queue {
+    /// Deletes everything that Redis keeps of the pool, whatever it is. For a queue that its scripts cannot work with
+    /// any more: they fail with [`QueueError::Defect`] on what somebody else has written to its keys.
+    ///
+    /// # Errors
+    /// When Redis is away.
+    pub async fn discard(&self, pool: &Pool) -> Result<(), QueueError> {
+        self.run(&self.scripts().discard, pool, |_| {}).await
+    }
+
     /// Whether the pool's queue was rebuilt completely and not lost since. Not so for a pool that was never rebuilt,
     /// after Redis was emptied, and after a restart or a failover, which may have brought back an older state.
     ///
@@ -22,7 +31,8 @@ impl Queue {
         self.run(&self.scripts().is_current, pool, |_| {}).await
     }
 
-    /// To be called before Postgres is read for a rebuild. What stems from an earlier run of the server is dropped.
+    /// To be called before Postgres is read for a rebuild. What stems from an earlier run of the
+    /// server, or from before it was replaced for a while, is dropped.
     /// Several operators may rebuild at once.
     ///
     /// # Errors

@@ -25,10 +25,12 @@ pub(crate) struct Scripts {
     pub(crate) finish: Script,
     pub(crate) cancel: Script,
     pub(crate) withdraw: Script,
+    pub(crate) waiting: Script,
     pub(crate) depth: Script,
     pub(crate) is_current: Script,
     pub(crate) begin_rebuild: Script,
     pub(crate) complete_rebuild: Script,
+    pub(crate) discard: Script,
 }
 
 impl Scripts {
@@ -42,10 +44,12 @@ impl Scripts {
             finish: Script::new("finish", FINISH),
             cancel: Script::new("cancel", CANCEL),
             withdraw: Script::new("withdraw", WITHDRAW),
+            waiting: Script::new("waiting", WAITING),
             depth: Script::new("depth", DEPTH),
             is_current: Script::new("is_current", IS_CURRENT),
             begin_rebuild: Script::new("begin_rebuild", BEGIN_REBUILD),
             complete_rebuild: Script::new("complete_rebuild", COMPLETE_REBUILD),
+            discard: Script::new("discard", DISCARD),
         }
     }
 }
@@ -87,6 +91,11 @@ const WITHDRAW: &str = concat!(
     include_str!("scripts/prelude.lua"),
     include_str!("scripts/withdraw.lua")
 );
+const WAITING: &str = concat!(
+    "#!lua flags=no-writes\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/waiting.lua")
+);
 const DEPTH: &str = concat!(
     "#!lua flags=no-writes\n",
     include_str!("scripts/prelude.lua"),
@@ -106,4 +115,9 @@ const COMPLETE_REBUILD: &str = concat!(
     "#!lua flags=allow-oom\n",
     include_str!("scripts/prelude.lua"),
     include_str!("scripts/complete_rebuild.lua")
+);
+const DISCARD: &str = concat!(
+    "#!lua flags=allow-oom\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/discard.lua")
 );

@@ -63,7 +63,12 @@ async fn main() -> Result<()> {
 }
 
 async fn start_and_finish(store: &Store, jobs: &[Uuid]) -> Result<()> {
-    let start = |job: &Uuid| StartRequest { job: *job, epoch: Epoch(1), scorer: "scorer-0".to_owned() };
+    let start = |job: &Uuid| StartRequest {
+        job: *job,
+        epoch: Epoch(1),
+        expired: Epoch::NONE,
+        scorer: "scorer-0".to_owned(),
+    };
     let started = store.start(&jobs.iter().map(start).collect::<Vec<_>>()).await?;
     anyhow::ensure!(started.iter().all(|s| matches!(s, Started::Started { .. })));
     let finish = |job: &Uuid| FinishRequest {

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{BatchId, Epoch, JobId, Pool, Priority, SubmissionId};
-use jiff::Timestamp;
+use domain::{BatchId, Epoch, JobId, Pool, Rank, SubmissionId};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
@@ -16,10 +15,8 @@ pub struct ToQueue {
     pub job: JobId,
     /// Its pool.
     pub pool: Pool,
-    /// How urgent it is.
-    pub priority: Priority,
-    /// When it was accepted; its rank follows from this and the priority.
-    pub created_at: Timestamp,
+    /// Its place among those that wait.
+    pub rank: Rank,
     /// How long it is still to be kept back.
     pub delay: Duration,
     /// The row's epoch, a floor for those still to be handed out.
@@ -33,8 +30,7 @@ impl FromRow<'_, PgRow> for ToQueue {
         Ok(ToQueue {
             job: row.try_get("id")?,
             pool: columns::pool(row, "pool")?,
-            priority: columns::priority(row, "priority")?,
-            created_at: columns::timestamp(row, "created_at")?,
+            rank: columns::rank(row)?,
             delay: columns::milliseconds(row, "delay_ms")?,
             epoch: columns::epoch(row, "lease_epoch")?,
             leased: row.try_get("leased")?,
@@ -97,6 +93,16 @@ const ACTIVE_OF: &str = concat!(
 WHERE j.id = ANY($1) AND j.completed_at IS NULL AND (j.status = 'RUNNING' OR NOT j.suspended)"
 );
 
+const ACTIVE_POOLS: &str = "SELECT DISTINCT pool FROM scoring_jobs WHERE completed_at IS NULL";
+
+struct PoolName(Pool);
+
+impl FromRow<'_, PgRow> for PoolName {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        columns::pool(row, "pool").map(PoolName)
+    }
+}
+
 impl Store {
     /// Jobs that wait and are not known to be on Redis, accepted (or no longer held back) at least
     /// this long ago. A page may be smaller than it could be; only an empty one means that there are no more.
@@ -117,12 +123,13 @@ impl Store {
         self.all(sqlx::query_as(UNQUEUED_OF_BATCH).bind(batch).bind(i64::from(limit))).await
     }
 
-    /// Notes that these jobs are on Redis. Call it after they are.
+    /// Notes that these jobs are on Redis. Call it after they are. Returns of how many that was not known; those that
+    /// somebody else is noting right now are not counted.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn mark_queued(&self, jobs: &[JobId]) -> Result<(), StoreError> {
-        self.execute(sqlx::query(MARK_QUEUED).bind(jobs)).await.map(drop)
+    pub async fn mark_queued(&self, jobs: &[JobId]) -> Result<u64, StoreError> {
+        self.execute(sqlx::query(MARK_QUEUED).bind(jobs)).await
     }
 
     /// The jobs of a pool that belong on Redis, in an order of their own, after the one given: to rebuild or audit it.
@@ -142,6 +149,15 @@ impl Store {
             .bind(SubmissionId::nil())
             .bind(i64::from(limit));
         self.all(query).await
+    }
+
+    /// The pools that have jobs which belong on Redis, configured or not.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn active_pools(&self) -> Result<Vec<Pool>, StoreError> {
+        let pools: Vec<PoolName> = self.all(sqlx::query_as(ACTIVE_POOLS)).await?;
+        Ok(pools.into_iter().map(|PoolName(pool)| pool).collect())
     }
 
     /// Those of these jobs that belong on Redis, in no order. The others are to be taken off it.

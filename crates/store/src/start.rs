@@ -2,7 +2,8 @@
 
 use std::cmp::Reverse;
 
-use domain::{Epoch, JobId, Pool, Rank, SubmissionId};
+use domain::transition::TakenOver;
+use domain::{AttemptOutcome, Epoch, JobId, JobStatus, Rank};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
@@ -17,6 +18,8 @@ pub struct StartRequest {
     pub job: JobId,
     /// The epoch of the claim.
     pub epoch: Epoch,
+    /// The newest epoch of the job whose lease is known to have run out; [`Epoch::NONE`] when none is.
+    pub expired: Epoch,
     /// The scorer's name.
     pub scorer: String,
 }
@@ -26,24 +29,16 @@ pub struct StartRequest {
 pub struct Work {
     /// The job.
     pub job: JobId,
-    /// What is scored.
-    pub submission_id: SubmissionId,
     /// Which attempt this is, from 1.
     pub attempt: u32,
-    /// How many the job may spend.
-    pub max_attempts: u32,
     /// How long this attempt may take.
     pub timeout_seconds: u32,
-    /// The job's pool.
-    pub pool: Pool,
     /// The job's place in the queue, should it return there.
     pub rank: Rank,
     /// The rubric's name.
     pub rubric: String,
     /// The rubric's version.
     pub rubric_version: String,
-    /// The W3C trace context of the request that made the job.
-    pub traceparent: Option<String>,
     /// The submission's content as JSON text.
     pub content: String,
 }
@@ -51,12 +46,12 @@ pub struct Work {
 /// What came of the wish to start a job; see `domain::transition::Start`.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Started {
-    /// The attempt begins. `lost` is the epoch of an earlier attempt that never ended, now recorded as lost.
+    /// The attempt begins.
     Started {
         /// What to score.
         work: Work,
-        /// The earlier attempt's epoch.
-        lost: Option<Epoch>,
+        /// An earlier attempt that this one ended, now recorded.
+        taken_over: Option<TakenOver>,
     },
     /// This very claim has started it already.
     AlreadyStarted {
@@ -86,87 +81,112 @@ pub enum Started {
 // Times are kept in order by greatest(): now() is when this call began, possibly before whatever it waited for.
 const START: &str = "
 WITH item AS (
-  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[]) WITH ORDINALITY AS t (job, epoch, scorer, ord)
+  SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[])
+  WITH ORDINALITY AS t (job, epoch, expired, scorer, ord)
 ), held AS (
   SELECT j.id, j.submission_id, j.status, j.suspended, j.attempt, j.max_attempts, j.lease_epoch,
-    j.scorer AS holder, j.created_at, j.started_at, j.timeout_seconds, j.pool, j.priority, j.rubric,
-    j.rubric_version, j.traceparent
+    j.scorer AS holder, j.created_at, j.started_at, j.timeout_seconds, j.priority, j.rubric, j.rubric_version
   FROM item i JOIN scoring_jobs j ON j.id = i.job
   ORDER BY j.id FOR NO KEY UPDATE OF j
-), decided AS (
-  SELECT i.ord, i.job, i.epoch, i.scorer, h.*, CASE
-    WHEN h.id IS NULL THEN 'unknown'
-    WHEN h.status IN ('DONE', 'ERROR') THEN 'ended'
-    WHEN h.status = 'RUNNING' AND i.epoch = h.lease_epoch THEN 'already_started'
-    WHEN i.epoch <= h.lease_epoch THEN 'stale'
-    WHEN h.status = 'RUNNING' AND h.attempt >= h.max_attempts THEN 'exhausted'
-    WHEN h.status = 'QUEUED' AND h.suspended THEN 'suspended'
-    ELSE 'started' END AS decision
+), seen AS (
+  SELECT i.*, h.*, h.status = 'RUNNING' AND h.lease_epoch <= i.expired AS lost,
+    h.attempt + CASE WHEN h.status = 'RUNNING' AND h.lease_epoch > i.expired THEN 0 ELSE 1 END AS next_attempt
   FROM item i LEFT JOIN held h ON h.id = i.job
-), lost AS (
+), decided AS (
+  SELECT *, CASE
+    WHEN id IS NULL THEN 'unknown'
+    WHEN status IN ('DONE', 'ERROR') THEN 'ended'
+    WHEN status = 'RUNNING' AND epoch = lease_epoch THEN 'already_started'
+    WHEN epoch <= lease_epoch THEN 'stale'
+    WHEN lost AND attempt >= max_attempts THEN 'exhausted'
+    WHEN status = 'QUEUED' AND suspended THEN 'suspended'
+    ELSE 'started' END AS decision
+  FROM seen
+), taken_over AS (
   INSERT INTO scoring_attempts (job_id, lease_epoch, attempt, scorer, started_at, ended_at, outcome, error_code,
     message)
-  SELECT job, lease_epoch, attempt, holder, started_at, greatest(now(), started_at), 'lease_lost', 'lease_lost',
-    format('%s went unheard until its lease ran out; %s took over', holder, scorer)
+  SELECT job, lease_epoch, attempt, holder, started_at, greatest(now(), started_at),
+    CASE WHEN lost THEN 'lease_lost' ELSE 'released' END, CASE WHEN lost THEN 'lease_lost' END,
+    format(CASE WHEN lost THEN '%s went unheard until its lease ran out; %s took over'
+      ELSE '%s no longer had a lease on the queue; %s took over' END, holder, scorer)
   FROM decided WHERE status = 'RUNNING' AND decision IN ('started', 'exhausted')
 ), changed AS (
   UPDATE scoring_jobs j SET
     status = CASE decision WHEN 'started' THEN 'RUNNING' ELSE 'ERROR' END,
     lease_epoch = d.epoch,
     version = version + 1,
-    attempt = d.attempt + CASE decision WHEN 'started' THEN 1 ELSE 0 END,
+    attempt = CASE decision WHEN 'started' THEN d.next_attempt ELSE d.attempt END,
     scorer = CASE decision WHEN 'started' THEN d.scorer ELSE holder END,
     started_at = CASE decision WHEN 'started' THEN greatest(now(), d.created_at) ELSE d.started_at END,
     completed_at = CASE decision WHEN 'exhausted' THEN greatest(now(), d.started_at) END,
     resource_kind = CASE decision WHEN 'exhausted' THEN coalesce(resource_kind, 'none') ELSE resource_kind END,
-    error_code = CASE WHEN d.status = 'RUNNING' THEN 'lease_lost' ELSE error_code END,
-    error_message = CASE WHEN d.status = 'RUNNING'
+    error_code = CASE WHEN lost THEN 'lease_lost' ELSE error_code END,
+    error_message = CASE WHEN lost
       THEN format('%s went unheard in attempt %s until its lease ran out', holder, d.attempt)
       ELSE error_message END,
     feedback = CASE decision WHEN 'exhausted' THEN format(
       'Not scored: the scorer (%s) went unheard in attempt %s of %s, the last one. Something about the submission '
       'may be stopping scorers.', holder, d.attempt, d.max_attempts) END
   FROM decided d WHERE j.id = d.job AND decision IN ('started', 'exhausted')
+), content AS MATERIALIZED (
+  SELECT d.ord, s.content::text AS words
+  FROM decided d JOIN submissions s ON s.id = d.submission_id WHERE decision IN ('started', 'already_started')
 )
-SELECT d.job, d.decision, d.status = 'RUNNING' AS was_running, d.lease_epoch, d.submission_id,
-  d.attempt + CASE decision WHEN 'started' THEN 1 ELSE 0 END AS attempt, d.max_attempts, d.timeout_seconds, d.pool,
-  d.priority, d.created_at, d.rubric, d.rubric_version, d.traceparent, s.content::text AS content
-FROM decided d
-LEFT JOIN submissions s ON s.id = d.submission_id AND decision IN ('started', 'already_started')
+SELECT d.job, d.decision, d.lost, d.status, d.lease_epoch,
+  CASE decision WHEN 'started' THEN next_attempt ELSE attempt END AS attempt, d.timeout_seconds, d.priority,
+  d.created_at, d.rubric, d.rubric_version,
+  CASE WHEN sum(octet_length(c.words)) OVER (ORDER BY d.ord) <= $5 THEN c.words END AS content
+FROM decided d LEFT JOIN content c USING (ord)
 ORDER BY d.ord";
 
-impl FromRow<'_, PgRow> for Started {
+/// As much content as one answer carries, in bytes. It has to arrive within the deadline of a call, so what is beyond
+/// that is read by calls of its own.
+const MOST_CONTENT: i64 = 8 * 1024 * 1024;
+
+const CONTENT: &str = "
+SELECT s.content::text FROM scoring_jobs j JOIN submissions s ON s.id = j.submission_id WHERE j.id = $1";
+
+/// The answer to one request; what is to be scored may be missing.
+struct Answer {
+    started: Started,
+    lacks_content: bool,
+}
+
+impl FromRow<'_, PgRow> for Answer {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let lost = || columns::epoch(row, "lease_epoch");
-        Ok(match row.try_get::<&str, _>("decision")? {
-            "started" => Started::Started {
-                work: work(row)?,
-                lost: if row.try_get("was_running")? { Some(lost()?) } else { None },
-            },
-            "already_started" => Started::AlreadyStarted { work: work(row)? },
-            "exhausted" => Started::Exhausted { lost: lost()? },
+        let content: Option<String> = row.try_get("content")?;
+        let lacks_content = content.is_none();
+        let work = || work(row, content.unwrap_or_default());
+        let started = match row.try_get::<&str, _>("decision")? {
+            "started" => Started::Started { work: work()?, taken_over: taken_over(row)? },
+            "already_started" => Started::AlreadyStarted { work: work()? },
+            "exhausted" => Started::Exhausted { lost: columns::epoch(row, "lease_epoch")? },
             "ended" => Started::Ended,
             "suspended" => Started::Suspended,
             "stale" => Started::Stale { newest: columns::epoch(row, "lease_epoch")? },
             _ => Started::Unknown,
-        })
+        };
+        Ok(Answer { started, lacks_content })
     }
 }
 
-fn work(row: &PgRow) -> Result<Work, sqlx::Error> {
-    let created_at_ms = columns::timestamp(row, "created_at")?.as_millisecond();
+fn taken_over(row: &PgRow) -> Result<Option<TakenOver>, sqlx::Error> {
+    if columns::status(row, "status")? != JobStatus::Running {
+        return Ok(None);
+    }
+    let outcome = if row.try_get("lost")? { AttemptOutcome::LeaseLost } else { AttemptOutcome::Released };
+    Ok(Some(TakenOver { epoch: columns::epoch(row, "lease_epoch")?, outcome }))
+}
+
+fn work(row: &PgRow, content: String) -> Result<Work, sqlx::Error> {
     Ok(Work {
         job: row.try_get("job")?,
-        submission_id: row.try_get("submission_id")?,
         attempt: columns::count(row, "attempt")?,
-        max_attempts: columns::count(row, "max_attempts")?,
         timeout_seconds: columns::count(row, "timeout_seconds")?,
-        pool: columns::pool(row, "pool")?,
-        rank: Rank::new(columns::priority(row, "priority")?, u64::try_from(created_at_ms).unwrap_or(0)),
+        rank: columns::rank(row)?,
         rubric: row.try_get("rubric")?,
         rubric_version: row.try_get("rubric_version")?,
-        traceparent: row.try_get("traceparent")?,
-        content: row.try_get("content")?,
+        content,
     })
 }
 
@@ -186,12 +206,26 @@ impl Store {
             let asked: Vec<usize> = round.into_iter().map(|position| newest_first[position]).collect();
             let jobs: Vec<Uuid> = asked.iter().map(|at| requests[*at].job).collect();
             let epochs: Vec<i64> = asked.iter().map(|at| requests[*at].epoch.0).collect();
+            let expired: Vec<i64> = asked.iter().map(|at| requests[*at].expired.0).collect();
             let scorers: Vec<&str> = asked.iter().map(|at| requests[*at].scorer.as_str()).collect();
-            let started = self.all(sqlx::query_as(START).bind(jobs).bind(epochs).bind(scorers)).await?;
+            let query = sqlx::query_as(START).bind(jobs).bind(epochs).bind(expired).bind(scorers);
+            let started: Vec<Answer> = self.all(query.bind(MOST_CONTENT)).await?;
             for (at, answer) in asked.into_iter().zip(started) {
-                answers[at] = answer;
+                answers[at] = self.completed(answer).await?;
             }
         }
         Ok(answers)
+    }
+
+    /// The answer with the content that it lacks.
+    async fn completed(&self, answer: Answer) -> Result<Started, StoreError> {
+        let Answer { mut started, lacks_content } = answer;
+        if let Started::Started { work, .. } | Started::AlreadyStarted { work } = &mut started
+            && lacks_content
+        {
+            let content: Option<(String,)> = self.optional(sqlx::query_as(CONTENT).bind(work.job)).await?;
+            (work.content,) = content.unwrap_or_default();
+        }
+        Ok(started)
     }
 }

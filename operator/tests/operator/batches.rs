@@ -1,5 +1,5 @@
 use anyhow::{Context, Result};
-use domain::{ErrorCode, Knobs};
+use domain::{Epoch, ErrorCode, Knobs};
 use kube::api::DeleteParams;
 use resources::{COMPLETE, FAILED, KnobsSpec, ScoringBatch, ScoringBatchSpec, ScoringJob};
 use store::{BatchOrigin, Ending, FinishRequest, NewBatch, StartRequest};
@@ -32,7 +32,10 @@ fn is_true(kind: &'static str) -> impl Fn(Option<&ScoringBatch>) -> bool {
 async fn score_all(world: &World, score: f64) -> Result<()> {
     for claim in world.queue.claim(&world.pool, 1000).await?.claims {
         let scorer = "scorer-1".to_owned();
-        world.store.start(&[StartRequest { job: claim.job, epoch: claim.epoch, scorer }]).await?;
+        world
+            .store
+            .start(&[StartRequest { job: claim.job, epoch: claim.epoch, expired: Epoch::NONE, scorer }])
+            .await?;
         let ending = Ending::Done { score, feedback: "fine".to_owned(), result: "{}".to_owned() };
         world.store.finish(&[FinishRequest { job: claim.job, epoch: claim.epoch, ending }]).await?;
         world.queue.finish(&world.pool, &[claim]).await?;

@@ -1,5 +1,5 @@
 use anyhow::{Context, Result};
-use domain::{ErrorCode, JobStatus, Knobs, Priority};
+use domain::{Claim, Epoch, ErrorCode, JobStatus, Knobs, Priority};
 use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::conditions::is_deleted;
 use resources::{COMPLETE, FAILED, Phase, ScoringJob};
@@ -23,15 +23,16 @@ fn condition<'a>(
 }
 
 /// Claims the one job that is ready and starts it, as a scorer would.
-async fn start_as(world: &World, scorer: &str) -> Result<queue::Claim> {
+async fn start_as(world: &World, scorer: &str) -> Result<Claim> {
     world.until_ready(1).await?;
     let claim = *world.queue.claim(&world.pool, 1).await?.claims.first().context("a claim")?;
-    let request = StartRequest { job: claim.job, epoch: claim.epoch, scorer: scorer.to_owned() };
+    let request =
+        StartRequest { job: claim.job, epoch: claim.epoch, expired: Epoch::NONE, scorer: scorer.to_owned() };
     world.store.start(&[request]).await?;
     Ok(claim)
 }
 
-async fn finish(world: &World, claim: queue::Claim, ending: Ending) -> Result<()> {
+async fn finish(world: &World, claim: Claim, ending: Ending) -> Result<()> {
     world.store.finish(&[FinishRequest { job: claim.job, epoch: claim.epoch, ending }]).await?;
     world.queue.finish(&world.pool, &[claim]).await?;
     Ok(())

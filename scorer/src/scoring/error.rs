@@ -40,7 +40,7 @@ impl ScoringError {
         ScoringError::Permanent { code: ErrorCode::INVALID_RUBRIC, message: message.into() }
     }
 
-    pub(super) fn timed_out(timeout: Duration) -> ScoringError {
+    pub(crate) fn timed_out(timeout: Duration) -> ScoringError {
         ScoringError::Retryable {
             code: ErrorCode::TIMEOUT,
             message: format!("scoring took longer than {timeout:?}, which is the limit"),

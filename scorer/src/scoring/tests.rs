@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::facts::FileFacts;
 use super::grammar::Grammar;
 use super::limits::Deadline;
-use super::{Limits, ScoringError, parse, walk};
+use super::{CompiledRubric, Limits, ScoringError, parse, walk};
 
 /// What is found in a text.
 fn facts(language: Language, text: &str) -> FileFacts {
@@ -61,7 +61,7 @@ fn items(language: Language, text: &str) -> Vec<String> {
 }
 
 fn scored(json: &Value, rubric: &Rubric) -> Result<Report, ScoringError> {
-    super::score(&Content::from_json(json)?, rubric, &Limits::default())
+    super::score(&Content::from_json(json)?, &CompiledRubric::compile(rubric)?, &Limits::default())
 }
 
 fn default_rubric() -> &'static Rubric {

@@ -24,6 +24,7 @@ for i, job in ipairs(jobs) do
 end
 call_with('ZREM', READY, adopted)
 call_with('ZREM', DELAYED, adopted)
+call_with('HDEL', EXPIRED, adopted)
 call_with('ZADD', LEASES, leases)
 call_with('HSET', EPOCHS, leased)
 call_with('HSET', RANKS, ranks)

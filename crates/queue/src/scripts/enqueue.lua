@@ -9,10 +9,11 @@ end
 
 local ready = redis.call('ZMSCORE', READY, unpack(jobs))
 local delayed = redis.call('ZMSCORE', DELAYED, unpack(jobs))
+local deadlines = redis.call('ZMSCORE', LEASES, unpack(jobs))
 local epochs = leased_epochs(jobs)
 local place = {}
 for i, job in ipairs(jobs) do
-  place[job] = (ready[i] and READY) or (delayed[i] and DELAYED) or (epochs[job] and LEASES)
+  place[job] = (ready[i] and READY) or (delayed[i] and DELAYED) or (deadlines[i] and LEASES)
 end
 
 local add = { [READY] = {}, [DELAYED] = {}, [LEASES] = {} }
@@ -30,8 +31,10 @@ for i, job in ipairs(jobs) do
   local held = ARGV[at + 4] == '1'
   floor = math.max(floor, epoch)
 
-  -- A lease older than the row: Redis has lost the claims since, so the row decides, as if the job were unknown.
-  if place[job] == LEASES and epochs[job] < epoch then
+  -- A lease older than the row: Redis has lost the claims since, so the row decides, as if the job were unknown. It
+  -- also decides about half a lease, be it without its epoch or without its deadline.
+  local outdated = place[job] == LEASES and (epochs[job] or -1) < epoch
+  if outdated or (not place[job] and epochs[job]) then
     place[job] = nil
     if not held then
       dropped[#dropped + 1] = job

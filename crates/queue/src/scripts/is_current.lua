@@ -1,3 +1,3 @@
--- Returns 1 when the queue was rebuilt for this run of the server and not lost since.
+-- Returns 1 when the queue was rebuilt in this turn of the server and not lost since.
 
-return redis.call('GET', GENERATION) == run_id() and 1 or 0
+return redis.call('GET', GENERATION) == turn() and 1 or 0

@@ -1,15 +1,20 @@
 -- What all scripts of the queue share. It stands in front of each of them (see scripts.rs).
 --
 -- A job is in at most one of READY, DELAYED and LEASES. RANKS has exactly the members of DELAYED and LEASES, EPOCHS
--- exactly those of LEASES. All times are milliseconds of this server's clock, which stands still during a script.
+-- exactly those of LEASES, and EXPIRED those of READY whose lease ran out, with its epoch. Somebody may have damaged
+-- all that; the scripts then still run, and enqueueing a job puts it right.
+-- All times are milliseconds of this server's clock, which stands still during a script.
 
-local READY, DELAYED, LEASES, RANKS, EPOCHS, EPOCH, HEARD, WAKE, GENERATION, REBUILDS = unpack(KEYS)
+local READY, DELAYED, LEASES, RANKS, EPOCHS, EXPIRED, EPOCH, HEARD, WAKE, GENERATION, REBUILDS = unpack(KEYS)
 local LEASE_MS, OUTAGE_MS = tonumber(ARGV[1]), tonumber(ARGV[2])
 local FIRST_ITEM = 3
 
 local time = redis.call('TIME')
 local now_us = tonumber(time[1]) * 1000000 + tonumber(time[2])
 local now_ms = math.floor(now_us / 1000)
+
+-- Of a job whose rank is missing, which only damage explains: it is among the first.
+local RANK_IF_MISSING = now_ms
 
 -- Every width-th argument of the items, beginning with the offset-th: one column of what the caller sent.
 local function column(offset, width)
@@ -84,13 +89,16 @@ local function wake()
   end
 end
 
-local function run_id()
-  return string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or 'unknown'
+-- Names this server's turn as a primary by its replication id, which is new after every start and every failover, also
+-- when one that was replaced takes over again and has lost what only it knew. The id changes as well when a primary
+-- gets its first replica, or has been without any for an hour; that costs a rebuild without need.
+local function turn()
+  return string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or 'unknown'
 end
 
--- Whether the queue was rebuilt for another run of the server than this one: it stems from a snapshot or a replica
--- and may be older than what was done since. A queue without generation is not stale but new.
+-- Whether the queue was rebuilt in another turn than this one: it stems from a snapshot or a replica and may be older
+-- than what was done since. A queue without generation is not stale but new.
 local function is_stale()
   local generation = redis.call('GET', GENERATION)
-  return generation and generation ~= run_id()
+  return generation and generation ~= turn()
 end

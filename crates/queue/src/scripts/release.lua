@@ -21,7 +21,7 @@ for i, job in ipairs(jobs) do
       delayed[#delayed + 1] = now_ms + delay_ms
       delayed[#delayed + 1] = job
     else
-      ready[#ready + 1] = held_ranks[i]
+      ready[#ready + 1] = held_ranks[i] or RANK_IF_MISSING
       ready[#ready + 1] = job
       undelayed[#undelayed + 1] = job
     end

@@ -11,4 +11,5 @@ for i, due in ipairs(redis.call('ZMSCORE', DELAYED, unpack(jobs))) do
   end
 end
 call_with('HDEL', RANKS, delayed)
+call_with('HDEL', EXPIRED, jobs)
 return redis.call('ZREM', READY, unpack(jobs)) + call_with('ZREM', DELAYED, delayed)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::Rank;
-use queue::{Adopt, Depth, Enqueue, Release};
+use queue::{Adopt, Depth, Enqueue, Release, WaitingCursor};
 use testkit::{Place, Server, TempFolder};
 use uuid::Uuid;
 
@@ -50,6 +50,8 @@ async fn every_script_runs_on_a_node_of_a_cluster() {
     assert_eq!(queue.withdraw(pool, &[later.job]).await.expect("withdraw"), 1);
     assert_eq!(queue.cancel(pool, &[claims[0].job]).await.expect("cancel"), 1);
     assert_eq!(queue.depth(pool).await.expect("depth"), Depth::default());
+    queue.waiting(pool, WaitingCursor::START).await.expect("waiting");
+    queue.discard(pool).await.expect("discard");
 }
 
 async fn until_whole(test: &mut Fixture) {

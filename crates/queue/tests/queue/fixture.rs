@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use domain::{Epoch, JobId, LeaseSettings, Pool, Priority, Rank};
-use queue::{Claim, Enqueue, Queue};
+use domain::{Claim, Epoch, JobId, LeaseSettings, Pool, Priority, Rank};
+use queue::{Enqueue, Queue};
 use redis::aio::MultiplexedConnection;
 use testkit::{Place, Redis, Server, TempFolder};
 use uuid::Uuid;
@@ -91,6 +91,14 @@ impl Fixture {
         command.expect("SET");
     }
 
+    /// What a queue that is rebuilt now is named after: the replication id.
+    pub(crate) async fn turn(&mut self) -> String {
+        let mut command = redis::cmd("INFO");
+        let info: String = command.arg("replication").query_async(&mut self.raw).await.expect("INFO");
+        let id = info.lines().find_map(|line| line.strip_prefix("master_replid:")).expect("a replication id");
+        id.trim().to_owned()
+    }
+
     /// Deletes all keys of the pool, as a FLUSHALL would.
     pub(crate) async fn flush(&mut self) {
         let keys: Vec<String> =
@@ -98,6 +106,11 @@ impl Fixture {
         for key in keys {
             redis::cmd("DEL").arg(key).exec_async(&mut self.raw).await.expect("DEL");
         }
+    }
+
+    /// Deletes one key.
+    pub(crate) async fn flush_key(&mut self, name: &str) {
+        redis::cmd("DEL").arg(self.key(name)).exec_async(&mut self.raw).await.expect("DEL");
     }
 }
 

@@ -1,9 +1,10 @@
 //! Claims, and what a claim that was superseded can no longer do.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{Epoch, Rank};
-use queue::{Adopt, Adoption, Claim, Enqueue, Release, Renewal};
+use domain::{Claim, Epoch, Rank};
+use queue::{Adopt, Adoption, Enqueue, Release, Renewal};
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, LEASE_MS, priority, waiting};
@@ -18,6 +19,49 @@ async fn expired_lease_goes_to_the_next_claimer_with_a_higher_epoch() {
     let second = test.claim_one().await;
     assert_eq!(second.job, first.job);
     assert!(second.epoch > first.epoch);
+}
+
+#[tokio::test]
+async fn a_claim_tells_whose_lease_ran_out_and_of_a_lost_lease_nothing() {
+    let mut test = Fixture::new().await;
+    test.enqueue_new(3).await;
+    let first = test.claim(3).await;
+    let (expired, released, lost) = (first[0], first[1], first[2]);
+    test.expire(expired.job).await;
+    let release = Release { claim: released, delay: Duration::ZERO, floor: released.epoch };
+    test.queue.release(&test.pool, &[release]).await.expect("release");
+    test.queue.cancel(&test.pool, &[lost.job]).await.expect("cancel");
+    test.enqueue(&[waiting(lost.job, 5, 3)]).await;
+    let claimed = test.queue.claim(&test.pool, 3).await.expect("claim");
+    assert_eq!(claimed.claims.len(), 3);
+    assert_eq!(claimed.expired, HashMap::from([(expired.job, expired.epoch)]));
+}
+
+#[tokio::test]
+async fn that_a_lease_ran_out_is_known_until_the_job_is_leased_again_or_leaves() {
+    let mut test = Fixture::new().await;
+    test.enqueue_new(4).await;
+    let first = test.claim(4).await;
+    for claim in &first {
+        test.expire(claim.job).await;
+    }
+    test.queue.tick(&test.pool).await.expect("tick");
+    let (adopted, cancelled, withdrawn, kept) = (first[0], first[1].job, first[2].job, first[3]);
+    let adopt = Adopt { claim: adopted, rank: Rank::new(priority(5), 0) };
+    let (queue, pool) = (&test.queue, &test.pool);
+    queue.adopt(pool, &[adopt]).await.expect("adopt");
+    let release = Release { claim: adopted, delay: Duration::ZERO, floor: adopted.epoch };
+    queue.release(pool, &[release]).await.expect("release");
+    queue.cancel(pool, &[cancelled]).await.expect("cancel");
+    queue.withdraw(pool, &[withdrawn]).await.expect("withdraw");
+    let again: Vec<Enqueue> = first.iter().map(|claim| waiting(claim.job, 5, 0)).collect();
+    assert_eq!(test.enqueue(&again).await, 2);
+    let claimed = queue.claim(pool, 4).await.expect("claim");
+    assert_eq!(claimed.claims.len(), 4);
+    assert_eq!(claimed.expired, HashMap::from([(kept.job, kept.epoch)]));
+    queue.finish(pool, &claimed.claims).await.expect("finish");
+    test.enqueue(&again).await;
+    assert_eq!(queue.claim(pool, 4).await.expect("claim").expired, HashMap::new());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod contention;
+mod damage;
 mod fixture;
 mod full;
 mod leases;
@@ -10,4 +11,5 @@ mod model;
 mod order;
 mod outage;
 mod rebuild;
+mod waiting;
 mod wake;

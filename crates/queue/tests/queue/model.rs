@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
-use domain::{Epoch, JobId, Rank};
+use domain::{Claim, Epoch, JobId, Rank};
 use proptest::test_runner::{Config, TestRunner};
-use queue::{Adopt, Adoption, Claim, Claimed, Enqueue, Release, Renewal};
+use queue::{Adopt, Adoption, Enqueue, Release, Renewal};
 use uuid::Uuid;
 
 use self::state::State;
@@ -61,7 +61,7 @@ impl Row {
 
 struct Run {
     test: Fixture,
-    run_id: String,
+    turn: String,
     state: State,
     snapshot: Option<State>,
     rows: BTreeMap<JobId, Row>,
@@ -72,11 +72,10 @@ struct Run {
 impl Run {
     async fn new() -> Run {
         let mut test = Fixture::new().await;
-        let info: String = redis::cmd("INFO").arg("server").query_async(&mut test.raw).await.expect("INFO");
-        let run_id = info.lines().find_map(|line| line.strip_prefix("run_id:")).expect("a run id");
+        let turn = test.turn().await;
         Run {
             test,
-            run_id: run_id.trim().to_owned(),
+            turn,
             state: State::default(),
             snapshot: None,
             rows: BTreeMap::new(),
@@ -157,13 +156,13 @@ impl Run {
             Step::Rebuild { interrupted } => self.rebuild(interrupted).await,
         }
         let current = queue.is_current(&pool).await.expect("is_current");
-        assert_eq!(current, self.state.generation.as_ref() == Some(&self.run_id));
+        assert_eq!(current, self.state.generation.as_ref() == Some(&self.turn));
     }
 
     async fn claim(&mut self, max: usize) {
         let before = self.now().await;
         let claimed = self.test.queue.claim(&self.test.pool, max).await.expect("claim");
-        let Claimed { claims, next_event } = claimed;
+        let claims = claimed.claims.clone();
         let after = self.now().await;
         let first_epoch = claims.first().map_or(0, |claim| claim.epoch.0);
         if !claims.is_empty() {
@@ -171,9 +170,8 @@ impl Run {
             let possible = next.max(before * 1000)..=next.max(after * 1000 + 999);
             assert!(possible.contains(&first_epoch), "{first_epoch} is not in {possible:?}");
         }
-        let stale = self.state.generation.as_ref().is_some_and(|run_id| *run_id != self.run_id);
-        let answer = (claims.clone(), next_event.map(|after| after.as_millis() as i64));
-        self.compare(before, answer, |state, now| state.claim(now, max, first_epoch, stale)).await;
+        let stale = self.state.generation.as_ref().is_some_and(|turn| *turn != self.turn);
+        self.compare(before, claimed, |state, now| state.claim(now, max, first_epoch, stale)).await;
         for claim in claims {
             let row = self.row(claim.job);
             assert!(claim.epoch > row.epoch, "{claim:?} is not newer than its row: {row:?}");
@@ -210,7 +208,7 @@ impl Run {
     async fn rebuild(&mut self, interrupted: bool) {
         let (queue, pool) = (self.test.queue.clone(), self.test.pool.clone());
         let rebuild = queue.begin_rebuild(&pool).await.expect("begin");
-        if self.state.generation.as_ref().is_some_and(|run_id| *run_id != self.run_id) {
+        if self.state.generation.as_ref().is_some_and(|turn| *turn != self.turn) {
             let State { epoch, heard, markers, .. } = self.state.clone();
             self.state = State { epoch, heard, markers, ..State::default() };
         }
@@ -225,7 +223,7 @@ impl Run {
         if interrupted {
             self.flush().await;
         } else {
-            self.state.generation = Some(self.run_id.clone());
+            self.state.generation = Some(self.turn.clone());
             self.state.rebuilds = 0;
         }
         let whole = queue.complete_rebuild(&pool, &rebuild).await.expect("complete");
@@ -276,7 +274,7 @@ impl Run {
     }
 
     fn is_stale(&self) -> bool {
-        self.state.generation.as_ref().is_some_and(|run_id| *run_id != self.run_id)
+        self.state.generation.as_ref().is_some_and(|turn| *turn != self.turn)
     }
 
     /// Those of the claims under which jobs are leased now, each once.

@@ -74,24 +74,7 @@ async fn a_lease_older_than_its_row_gives_way_to_the_row() {
 
 #[tokio::test]
 async fn restart_from_an_old_snapshot_is_noticed() {
-    let folder = TempFolder::new().expect("a folder");
-    let port = testkit::free_port().expect("a port");
-    let place = Place::owned(folder.path());
-    let data = place.folder("redis").expect("a folder");
-    let data = data.to_str().expect("a path");
-    let launch = place.launch("redis", "redis-server").args([
-        "--bind",
-        "127.0.0.1",
-        "--port",
-        &port.to_string(),
-        "--save",
-        "",
-        "--dir",
-        data,
-    ]);
-    let server = Server::new(launch);
-    start(&server, port).await;
-
+    let (server, port, _folder) = plain_redis().await;
     let url = format!("redis://127.0.0.1:{port}/");
     let mut test = Fixture::at(&url).await;
     test.rebuild().await;
@@ -113,4 +96,66 @@ async fn restart_from_an_old_snapshot_is_noticed() {
     assert!(queue.is_current(pool).await.expect("is_current"));
     assert!(test.claim(1).await.is_empty());
     assert_eq!(queue.finish(pool, &[claim]).await.expect("finish"), 1);
+}
+
+#[tokio::test]
+async fn a_failover_there_and_back_is_noticed() {
+    let (_first, port, _folder) = plain_redis().await;
+    let (_second, other_port, _other_folder) = plain_redis().await;
+    let mut test = Fixture::at(&format!("redis://127.0.0.1:{port}/")).await;
+    let mut other = Fixture::at(&format!("redis://127.0.0.1:{other_port}/")).await;
+    follow(&mut other, port, &mut test).await;
+    test.rebuild().await;
+    test.enqueue_new(1).await;
+    replicated(&mut test).await;
+
+    // The second server takes over, and hands the data back to the first.
+    lead(&mut other).await;
+    follow(&mut test, other_port, &mut other).await;
+    lead(&mut test).await;
+
+    let (queue, pool) = (&test.queue, &test.pool);
+    assert_eq!(queue.depth(pool).await.expect("depth").ready, 1);
+    assert!(!queue.is_current(pool).await.expect("is_current"));
+    assert!(test.claim(1).await.is_empty(), "somebody may hold this job by what only the first server knew");
+}
+
+/// A Redis that keeps nothing by itself and has no settings of ours, its port, and the folder that it needs.
+async fn plain_redis() -> (Server, u16, TempFolder) {
+    let folder = TempFolder::new().expect("a folder");
+    let port = testkit::free_port().expect("a port");
+    let place = Place::owned(folder.path());
+    let data = place.folder("redis").expect("a folder");
+    let data = data.to_str().expect("a path");
+    let port_text = port.to_string();
+    let arguments = ["--bind", "127.0.0.1", "--port", &port_text, "--save", "", "--dir", data];
+    let server = Server::new(place.launch("redis", "redis-server").args(arguments));
+    start(&server, port).await;
+    (server, port, folder)
+}
+
+/// Makes a server the replica of the one at the port, and waits until it is.
+async fn follow(replica: &mut Fixture, port: u16, primary: &mut Fixture) {
+    let mut command = redis::cmd("REPLICAOF");
+    command.arg("127.0.0.1").arg(port).exec_async(&mut replica.raw).await.expect("REPLICAOF");
+    replicated(primary).await;
+}
+
+async fn lead(replica: &mut Fixture) {
+    let mut command = redis::cmd("REPLICAOF");
+    command.arg("NO").arg("ONE").exec_async(&mut replica.raw).await.expect("REPLICAOF");
+}
+
+/// Waits until the primary's replica has all that the primary has.
+async fn replicated(primary: &mut Fixture) {
+    redis::cmd("SET").arg("any").arg(1).exec_async(&mut primary.raw).await.expect("SET");
+    // The client bounds each answer to half a second.
+    for _ in 0..100 {
+        let mut command = redis::cmd("WAIT");
+        let replicas: u64 = command.arg(1).arg(200).query_async(&mut primary.raw).await.expect("WAIT");
+        if replicas == 1 {
+            return;
+        }
+    }
+    panic!("no replica ever had everything");
 }

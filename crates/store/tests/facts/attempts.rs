@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use domain::{AttemptOutcome, Epoch, ErrorCode, JobStatus, Knobs, Rank};
+use domain::transition::TakenOver;
+use domain::{AttemptOutcome, Claim, Epoch, ErrorCode, JobStatus, Knobs, Rank};
 use store::{Ending, Finished, Mirror, Started};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use crate::database::{Database, done, finish, start};
+use crate::database::{Database, done, finish, new_job, start, start_after};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -21,10 +22,11 @@ fn retryable() -> Ending {
 async fn a_started_attempt_brings_all_that_scoring_needs() -> Result<()> {
     let database = Database::fresh().await?;
     let job = database.queued().await?;
-    let Started::Started { work, lost: None } = database.start(job, 3).await? else { panic!("not started") };
+    let Started::Started { work, taken_over: None } = database.start(job, 3).await? else {
+        panic!("not started")
+    };
     let row = database.row(job).await?;
-    assert_eq!((work.job, work.submission_id), (row.id, row.submission_id));
-    assert_eq!((work.attempt, work.max_attempts, work.timeout_seconds), (1, 4, 60));
+    assert_eq!((work.job, work.attempt, work.timeout_seconds), (row.id, 1, 60));
     assert_eq!((work.rubric.as_str(), work.rubric_version.as_str()), ("default", "1"));
     let created_at_ms = u64::try_from(row.created_at.as_millisecond())?;
     assert_eq!(work.rank, Rank::new(row.priority, created_at_ms));
@@ -59,10 +61,12 @@ async fn of_two_claimers_that_start_at_once_the_newer_one_runs_in_the_end() -> R
         let (older, newer) = (older.await??, newer.await??);
         let row = database.row(job).await?;
         assert_eq!((row.status, row.epoch), (JobStatus::Running, Epoch(11)), "{round}");
-        let Started::Started { lost, .. } = newer else { panic!("{newer:?}") };
+        let Started::Started { taken_over, .. } = newer else { panic!("{newer:?}") };
+        let released = TakenOver { epoch: Epoch(10), outcome: AttemptOutcome::Released };
+        assert_eq!(row.attempt, 1);
         match older {
-            Started::Started { .. } => assert_eq!((lost, row.attempt), (Some(Epoch(10)), 2)),
-            Started::Stale { newest: Epoch(11) } => assert_eq!((lost, row.attempt), (None, 1)),
+            Started::Started { .. } => assert_eq!(taken_over, Some(released)),
+            Started::Stale { newest: Epoch(11) } => assert_eq!(taken_over, None),
             other => panic!("{other:?}"),
         }
     }
@@ -75,7 +79,7 @@ async fn a_scorer_that_asks_for_two_claims_of_one_job_spends_one_attempt() -> Re
     let job = database.queued().await?;
     let answers = database.store.start(&[start(job, 5), start(job, 6)]).await?;
     assert_eq!(answers[0], Started::Stale { newest: Epoch(6) });
-    assert!(matches!(answers[1], Started::Started { lost: None, .. }));
+    assert!(matches!(answers[1], Started::Started { taken_over: None, .. }));
     Ok(())
 }
 
@@ -160,12 +164,59 @@ async fn a_job_that_kills_its_last_scorer_says_what_happened() -> Result<()> {
     let database = Database::fresh().await?;
     let job = database.queued_with(Knobs { retries: 0, ..Knobs::default() }).await?;
     database.start(job, 1).await?;
-    assert_eq!(database.start(job, 2).await?, Started::Exhausted { lost: Epoch(1) });
+    let answers = database.store.start(&[start_after(1, job, 2)]).await?;
+    assert_eq!(answers, [Started::Exhausted { lost: Epoch(1) }]);
     let row = database.row(job).await?;
     assert_eq!((row.error_code, row.scorer.as_deref()), (Some(ErrorCode::LEASE_LOST), Some("scorer-1")));
     let feedback = row.feedback.context("feedback")?;
     assert!(feedback.contains("scorer-1") && feedback.contains("attempt 1 of 1"), "{feedback}");
     assert_eq!(database.start(job, 2).await?, Started::Ended);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_attempt_whose_lease_the_queue_lost_is_given_back() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued_with(Knobs { retries: 0, ..Knobs::default() }).await?;
+    database.start(job, 1).await?;
+    let Started::Started { work, taken_over } = database.start(job, 2).await? else { panic!("not started") };
+    let released = TakenOver { epoch: Epoch(1), outcome: AttemptOutcome::Released };
+    assert_eq!((work.attempt, taken_over), (1, Some(released)));
+    let row = database.row(job).await?;
+    assert_eq!((row.status, row.attempt, row.scorer.as_deref()), (JobStatus::Running, 1, Some("scorer-2")));
+    assert_eq!((row.error_code, row.error_message), (None, None));
+    let attempts = database.store.attempts(job).await?;
+    let message = attempts[0].message.as_deref().context("why")?;
+    assert!(message.contains("scorer-1 no longer had a lease"), "{message}");
+    // Its scorer may be in good health. What it brings now is refused.
+    assert_eq!(database.store.finish(&[finish(job, 1, done())]).await?, [Ok(Finished::Refused)]);
+    database.store.finish(&[finish(job, 2, done())]).await?;
+    assert_eq!(database.row(job).await?.status, JobStatus::Done);
+    Ok(())
+}
+
+#[tokio::test]
+async fn contents_too_long_for_one_answer_arrive_all_the_same() -> Result<()> {
+    let database = Database::fresh().await?;
+    let mut starts = Vec::new();
+    for letter in 'a'..='n' {
+        let submission = Uuid::now_v7();
+        let content = format!(r#"{{"code": "{}"}}"#, letter.to_string().repeat(1024 * 1024));
+        database.store.create_submission(submission, "default", &content, true).await?;
+        starts.push(start(database.accepted(&new_job(submission)).await?, 1));
+    }
+    for round in 0..2 {
+        let answers = database.store.start(&starts).await?;
+        for (letter, answer) in ('a'..='n').zip(answers) {
+            let (Started::Started { work, .. } | Started::AlreadyStarted { work }) = answer else {
+                panic!("{round}: not started")
+            };
+            assert_eq!(
+                work.content.matches(letter).count(),
+                1024 * 1024 + usize::from("code".contains(letter))
+            );
+        }
+    }
     Ok(())
 }
 
@@ -257,7 +308,7 @@ async fn a_scorer_learns_what_it_no_longer_holds() -> Result<()> {
         (database.running(5).await?, database.running(5).await?, database.done().await?);
     database.start(taken_over, 6).await?;
     let queued = database.queued().await?;
-    let claims = [mine, taken_over, ended, queued, Uuid::now_v7()].map(|job| (job, Epoch(5)));
+    let claims = [mine, taken_over, ended, queued, Uuid::now_v7()].map(|job| Claim { job, epoch: Epoch(5) });
     assert_eq!(database.store.held(&claims).await?, [true, false, false, false, false]);
     Ok(())
 }

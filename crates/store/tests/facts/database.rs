@@ -120,7 +120,12 @@ pub(crate) fn resource(name: &str) -> ResourceRef {
 }
 
 pub(crate) fn start(job: JobId, epoch: i64) -> StartRequest {
-    StartRequest { job, epoch: Epoch(epoch), scorer: format!("scorer-{epoch}") }
+    StartRequest { job, epoch: Epoch(epoch), expired: Epoch::NONE, scorer: format!("scorer-{epoch}") }
+}
+
+/// The start of a claim that follows a lease which is known to have run out.
+pub(crate) fn start_after(expired: i64, job: JobId, epoch: i64) -> StartRequest {
+    StartRequest { expired: Epoch(expired), ..start(job, epoch) }
 }
 
 pub(crate) fn finish(job: JobId, epoch: i64, ending: Ending) -> FinishRequest {

@@ -119,6 +119,19 @@ async fn the_reverse_audit_finds_what_still_belongs_on_the_queue() -> Result<()>
 }
 
 #[tokio::test]
+async fn the_pools_of_active_jobs_are_known_whoever_configured_them() -> Result<()> {
+    let database = Database::fresh().await?;
+    assert_eq!(database.store.active_pools().await?, []);
+    for pool in ["gpu", "gpu", "cpu"] {
+        database.queued_with(Knobs { pool: pool.parse()?, ..Knobs::default() }).await?;
+    }
+    database.done().await?;
+    let found: HashSet<Pool> = database.store.active_pools().await?.into_iter().collect();
+    assert_eq!(found, HashSet::from(["gpu".parse()?, "cpu".parse()?]));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_delay_is_what_is_left_of_it_and_never_negative() -> Result<()> {
     let database = Database::fresh().await?;
     let past = Knobs { not_before: "2020-01-01T00:00:00Z".parse().ok(), ..Knobs::default() };

@@ -7,12 +7,14 @@ use sqlx::AssertSqlSafe;
 use store::{CancelRequest, Cancelled, Ending, Finished, Started};
 use uuid::Uuid;
 
-use crate::database::{Database, done, finish, start};
+use crate::database::{Database, done, finish, start_after};
 
 const MAX_ATTEMPTS: u32 = 2;
 /// Of a job that was ever started; events come with an older, the same and a newer one.
 const NEWEST: Epoch = Epoch(10);
 const EPOCHS: [Epoch; 3] = [Epoch(9), NEWEST, Epoch(11)];
+/// Up to which leases are known to have run out: none, an older one, the running attempt's.
+const EXPIRED: [Epoch; 3] = [Epoch::NONE, Epoch(9), NEWEST];
 
 /// Every state that a job can be in, with few attempts.
 fn states() -> Vec<JobState> {
@@ -98,23 +100,26 @@ async fn cases<E: Copy>(database: &Database, events: &[E]) -> Result<Vec<Case<E>
 }
 
 #[tokio::test]
-async fn start_equals_the_state_machine_for_every_state_and_epoch() -> Result<()> {
+async fn start_equals_the_state_machine_for_every_state_epoch_and_lease_that_ran_out() -> Result<()> {
     let database = Database::fresh().await?;
-    let cases = cases(&database, &EPOCHS).await?;
-    let requests: Vec<_> = cases.iter().map(|case| start(case.job, case.event.0)).collect();
+    let events: Vec<(Epoch, Epoch)> =
+        EPOCHS.into_iter().flat_map(|epoch| EXPIRED.map(|expired| (epoch, expired))).collect();
+    let cases = cases(&database, &events).await?;
+    let request = |case: &Case<(Epoch, Epoch)>| start_after(case.event.1.0, case.job, case.event.0.0);
+    let requests: Vec<_> = cases.iter().map(request).collect();
     let answers = database.store.start(&requests).await?;
     assert_eq!(answers.len(), cases.len());
-    for (Case { job, before, event: epoch }, answer) in cases.into_iter().zip(answers) {
-        let context = format!("{before:?} started under {epoch}");
-        let expected = transition::start(before, epoch);
-        let (next, lost) = match expected {
-            Start::Started { next, lost } => (next, lost),
-            Start::Exhausted { next, lost } => (next, Some(lost)),
+    for (Case { job, before, event: (epoch, expired) }, answer) in cases.into_iter().zip(answers) {
+        let context = format!("{before:?} started under {epoch} after {expired} ran out");
+        let expected = transition::start(before, epoch, expired);
+        let (next, ended) = match expected {
+            Start::Started { next, taken_over } => (next, taken_over.map(|it| (it.epoch, it.outcome))),
+            Start::Exhausted { next, lost } => (next, Some((lost, AttemptOutcome::LeaseLost))),
             _ => (before, None),
         };
         match (expected, answer) {
-            (Start::Started { next, lost }, Started::Started { work, lost: recorded }) => {
-                assert_eq!((work.job, work.attempt, recorded), (job, next.attempt, lost), "{context}");
+            (Start::Started { next, taken_over }, Started::Started { work, taken_over: recorded }) => {
+                assert_eq!((work.job, work.attempt, recorded), (job, next.attempt, taken_over), "{context}");
                 assert_eq!(work.content, r#"{"code": "1 + 1"}"#);
             }
             (Start::AlreadyStarted, Started::AlreadyStarted { work }) => {
@@ -131,7 +136,7 @@ async fn start_equals_the_state_machine_for_every_state_and_epoch() -> Result<()
         }
         assert_eq!(state_of(&database, job).await?, next, "{context}");
         let recorded: Vec<_> =
-            lost.map(|epoch| (epoch, before.attempt, AttemptOutcome::LeaseLost)).into_iter().collect();
+            ended.map(|(epoch, outcome)| (epoch, before.attempt, outcome)).into_iter().collect();
         assert_eq!(audit_of(&database, job).await?, recorded, "{context}");
     }
     Ok(())
@@ -212,7 +217,7 @@ async fn a_job_walks_through_its_attempts_as_the_state_machine_says() -> Result<
     let job = database.queued().await?;
     let mut state = state_of(&database, job).await?;
     for epoch in (1..).map(Epoch) {
-        let Start::Started { next, .. } = transition::start(state, epoch) else { break };
+        let Start::Started { next, .. } = transition::start(state, epoch, Epoch::NONE) else { break };
         database.start(job, epoch.0).await?;
         assert_eq!(state_of(&database, job).await?, next);
         let verdict = if epoch == Epoch(2) { Verdict::Released } else { Verdict::Retryable };

@@ -8,7 +8,7 @@ use domain::rubric::Rubric;
 use domain::submission::Content;
 use serde_json::json;
 
-use super::super::{Limits, ScoringError, score};
+use super::super::{CompiledRubric, Limits, ScoringError, score};
 use super::{default_rubric, report, scored};
 
 fn rubric(criteria: serde_json::Value) -> Rubric {
@@ -171,14 +171,14 @@ fn submission_without_code_in_a_known_language_is_a_permanent_error() {
 fn oversized_content_is_a_permanent_error_and_a_passed_deadline_a_retryable_one() {
     let json = json!({"code": "x = 1\n".repeat(1000)});
     let content = Content::from_json(&json).unwrap();
-    let error =
-        score(&content, default_rubric(), &Limits { max_bytes: 100, ..Limits::default() }).unwrap_err();
+    let rubric = CompiledRubric::compile(default_rubric()).unwrap();
+    let error = score(&content, &rubric, &Limits { max_bytes: 100, ..Limits::default() }).unwrap_err();
     assert!(matches!(error, ScoringError::Permanent { .. }), "{error}");
-    let error = score(&content, default_rubric(), &Limits { timeout: Duration::ZERO, ..Limits::default() })
-        .unwrap_err();
+    let error =
+        score(&content, &rubric, &Limits { timeout: Duration::ZERO, ..Limits::default() }).unwrap_err();
     assert!(matches!(&error, ScoringError::Retryable { code, .. } if *code == ErrorCode::TIMEOUT), "{error}");
     // The parser that was stopped begins afresh.
-    assert!(score(&content, default_rubric(), &Limits::default()).is_ok());
+    assert!(score(&content, &rubric, &Limits::default()).is_ok());
 }
 
 #[test]

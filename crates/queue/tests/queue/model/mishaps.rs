@@ -46,7 +46,7 @@ impl Run {
         }
     }
 
-    /// The process is another one now, as its run id says, unless the snapshot is of a time without generation.
+    /// The process is another one now, as its replication id says, unless the snapshot is of a time without generation.
     pub(super) async fn restart_from_snapshot(&mut self) {
         let Some(mut snapshot) = self.snapshot.clone() else { return };
         if snapshot.generation.is_some() {

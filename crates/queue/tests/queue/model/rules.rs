@@ -1,9 +1,10 @@
 //! The queue's rules once more, in the plainest way: one job after the other, `now` given.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
-use domain::{Epoch, JobId, Rank};
-use queue::{Adopt, Adoption, Claim, Enqueue, Release, Renewal};
+use domain::{Claim, Epoch, JobId, Rank};
+use queue::{Adopt, Adoption, Claimed, Enqueue, Release, Renewal};
 
 use super::state::State;
 use crate::fixture::{LEASE_MS, OUTAGE_MS};
@@ -49,26 +50,22 @@ impl State {
         placed
     }
 
-    /// The claimed jobs. `first_epoch` is what the real queue began with, checked elsewhere.
-    pub(crate) fn claim(
-        &mut self,
-        now: i64,
-        max: usize,
-        first_epoch: i64,
-        stale: bool,
-    ) -> (Vec<Claim>, Option<i64>) {
+    /// What is claimed. `first_epoch` is what the real queue began with, checked elsewhere.
+    pub(crate) fn claim(&mut self, now: i64, max: usize, first_epoch: i64, stale: bool) -> Claimed {
         self.hear(now);
         let due = self.delayed.iter().chain(&self.leases).filter(|(_, at)| **at <= now);
         for job in due.map(|(job, _)| *job).collect::<Vec<_>>() {
-            let rank = self.ranks[&job];
+            let (rank, ran_out) = (self.ranks[&job], self.epochs.get(&job).copied());
             self.remove(job);
             self.ready.insert(job, rank);
+            self.expired.extend(ran_out.map(|epoch| (job, epoch)));
         }
-        let mut claims = Vec::new();
+        let (mut claims, mut expired) = (Vec::new(), HashMap::new());
         if !stale {
             let mut order: Vec<(i64, JobId)> = self.ready.iter().map(|(job, rank)| (*rank, *job)).collect();
             order.sort();
             for ((rank, job), epoch) in order.into_iter().take(max).zip(first_epoch..) {
+                expired.extend(self.expired.get(&job).map(|epoch| (job, Epoch(*epoch))));
                 self.remove(job);
                 self.lease(now, job, epoch, rank);
                 self.epoch = Some(epoch);
@@ -77,7 +74,8 @@ impl State {
             self.wake();
         }
         let next_event = self.delayed.values().chain(self.leases.values()).min();
-        (claims, next_event.map(|at| (at - now).max(0)))
+        let next_event = next_event.map(|at| Duration::from_millis(u64::try_from(at - now).unwrap_or(0)));
+        Claimed { claims, expired, next_event }
     }
 
     pub(crate) fn renew(&mut self, now: i64, claims: &[Claim]) -> Vec<Renewal> {
@@ -179,9 +177,8 @@ impl State {
     }
 
     fn remove(&mut self, job: JobId) {
-        for numbers in
-            [&mut self.ready, &mut self.delayed, &mut self.leases, &mut self.ranks, &mut self.epochs]
-        {
+        let State { ready, delayed, leases, ranks, epochs, expired, .. } = self;
+        for numbers in [ready, delayed, leases, ranks, epochs, expired] {
             numbers.remove(&job);
         }
     }

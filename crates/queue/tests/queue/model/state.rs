@@ -14,6 +14,7 @@ pub(crate) struct State {
     pub(crate) leases: BTreeMap<JobId, i64>,
     pub(crate) ranks: BTreeMap<JobId, i64>,
     pub(crate) epochs: BTreeMap<JobId, i64>,
+    pub(crate) expired: BTreeMap<JobId, i64>,
     pub(crate) epoch: Option<i64>,
     pub(crate) heard: Option<i64>,
     pub(crate) markers: usize,
@@ -28,11 +29,12 @@ impl State {
         for zset in ["ready", "delayed", "leases"] {
             pipeline.cmd("ZRANGE").arg(test.key(zset)).arg(0).arg(-1).arg("WITHSCORES");
         }
-        pipeline.hgetall(test.key("ranks")).hgetall(test.key("epochs"));
+        pipeline.hgetall(test.key("ranks")).hgetall(test.key("epochs")).hgetall(test.key("expired"));
         pipeline.get(test.key("epoch")).get(test.key("heard"));
         pipeline.llen(test.key("wake")).get(test.key("generation")).hlen(test.key("rebuilds"));
         type Numbers = BTreeMap<String, i64>;
         type Reply = (
+            Numbers,
             Numbers,
             Numbers,
             Numbers,
@@ -45,7 +47,8 @@ impl State {
             usize,
         );
         let reply: Reply = pipeline.query_async(&mut test.raw).await.expect("the pool's keys");
-        let (ready, delayed, leases, ranks, epochs, epoch, heard, markers, generation, rebuilds) = reply;
+        let (ready, delayed, leases, ranks, epochs, expired, epoch, heard, markers, generation, rebuilds) =
+            reply;
         let by_job = |numbers: Numbers| {
             numbers.into_iter().map(|(job, number)| (job.parse().expect("a job id"), number)).collect()
         };
@@ -55,6 +58,7 @@ impl State {
             leases: by_job(leases),
             ranks: by_job(ranks),
             epochs: by_job(epochs),
+            expired: by_job(expired),
             epoch,
             heard,
             markers,
@@ -71,7 +75,7 @@ impl State {
                 pipeline.cmd("ZADD").arg(test.key(key)).arg(*score).arg(job.to_string());
             }
         }
-        for (key, numbers) in [("ranks", &self.ranks), ("epochs", &self.epochs)] {
+        for (key, numbers) in [("ranks", &self.ranks), ("epochs", &self.epochs), ("expired", &self.expired)] {
             for (job, number) in numbers {
                 pipeline.cmd("HSET").arg(test.key(key)).arg(job.to_string()).arg(*number);
             }
@@ -102,7 +106,11 @@ impl State {
         ranked.sort();
         assert!(self.ranks.keys().eq(ranked), "ranks: {self:?}");
         assert!(self.epochs.keys().eq(leases), "epochs: {self:?}");
+        assert!(self.expired.keys().all(|job| self.ready.contains_key(job)), "expired: {self:?}");
         assert!(self.markers <= 1, "markers: {self:?}");
-        assert!(self.epochs.values().all(|epoch| Some(*epoch) <= self.epoch), "the last epoch: {self:?}");
+        assert!(
+            self.epochs.values().chain(self.expired.values()).all(|epoch| Some(*epoch) <= self.epoch),
+            "the last epoch: {self:?}"
+        );
     }
 }

@@ -1,0 +1,7 @@
+//! The scorer against a real Postgres and a real Redis. One program for all of it, so that it is linked once.
+
+mod fixture;
+mod queue_loss;
+mod stops;
+mod suspension;
+mod trouble;
