@@ -61,9 +61,12 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
     let keeper = QueueKeeper::new(store, queue, metrics.clone());
     let mut tasks = JoinSet::new();
     tasks.spawn(queueing::sweep(keeper.clone(), settings.sweep_after, shutdown.clone()));
-    for pool in settings.pools.clone() {
-        tasks.spawn(queueing::keep_true(keeper.clone(), pool, settings.audit_every, shutdown.clone()));
-    }
+    tasks.spawn(queueing::keep_all_true(
+        keeper.clone(),
+        settings.pools.clone(),
+        settings.audit_every,
+        shutdown.clone(),
+    ));
     tasks.spawn(lead(settings, client, keeper, metrics, shutdown));
     // Each ends by itself when the stop is asked for; one that panics takes the process with it, to be restarted.
     while let Some(ended) = tasks.join_next().await {

@@ -2,6 +2,7 @@
 //! is idempotent, and what has ended meanwhile is dropped when it is claimed.
 
 mod audit;
+mod pools;
 mod sweep;
 
 use std::collections::HashMap;
@@ -10,7 +11,7 @@ use domain::{JobId, Pool};
 use queue::{Enqueue, Queue, QueueError};
 use store::{Store, StoreError, ToQueue};
 
-pub use audit::keep_true;
+pub use pools::keep_all_true;
 pub use sweep::sweep;
 
 use crate::metrics::{Metrics, QueuedBy};
@@ -45,10 +46,18 @@ impl QueueKeeper {
     /// # Errors
     /// When Redis or Postgres is away; some of the jobs may be queued then.
     pub async fn queue_and_note(&self, jobs: &[ToQueue], found_by: QueuedBy) -> Result<(), QueueingError> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
         self.put_on_queue(jobs, found_by).await?;
-        let ids: Vec<JobId> = jobs.iter().map(|job| job.job).collect();
-        self.store.mark_queued(&ids).await?;
+        self.note(jobs).await?;
         Ok(())
+    }
+
+    /// Notes that jobs are on the queue. Returns of how many that was news.
+    async fn note(&self, jobs: &[ToQueue]) -> Result<u64, StoreError> {
+        let ids: Vec<JobId> = jobs.iter().map(|job| job.job).collect();
+        self.store.mark_queued(&ids).await
     }
 
     /// Puts jobs on the queue of their pool. Returns how many were not on it.

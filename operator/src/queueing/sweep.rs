@@ -12,7 +12,7 @@ use crate::metrics::QueuedBy;
 /// How often the sweep looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// The most jobs of one look; a full one is followed by another at once.
+/// The most jobs of one page.
 const PAGE: u32 = 1000;
 
 /// Sweeps until the process stops.
@@ -34,9 +34,13 @@ async fn sweep_once(keeper: &QueueKeeper, sweep_after: Duration) -> Result<usize
     let mut queued = 0;
     loop {
         let jobs = keeper.store.unqueued(PAGE, sweep_after).await?;
-        keeper.queue_and_note(&jobs, QueuedBy::SWEEP).await?;
+        if jobs.is_empty() {
+            return Ok(queued);
+        }
+        keeper.put_on_queue(&jobs, QueuedBy::SWEEP).await?;
         queued += jobs.len();
-        if jobs.len() < PAGE as usize {
+        // Another replica has the same page in hand.
+        if keeper.note(&jobs).await? == 0 {
             return Ok(queued);
         }
     }

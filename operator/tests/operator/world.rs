@@ -12,6 +12,7 @@ use kube::{Client, ResourceExt};
 use operator::Settings;
 use operator::cluster::Kind;
 use queue::Queue;
+use redis::aio::MultiplexedConnection;
 use resources::{KnobsSpec, ScoringJob, ScoringJobSpec};
 use runtime::Shutdown;
 use serde::Serialize;
@@ -103,6 +104,12 @@ impl World {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
+    /// Redis itself, to do what nobody should.
+    pub(crate) async fn redis(&self) -> Result<MultiplexedConnection> {
+        let client = redis::Client::open(self.redis_url.as_str())?;
+        Ok(client.get_multiplexed_async_connection().await?)
+    }
+
     /// A submission that can be scored.
     pub(crate) async fn submission(&self) -> Result<Uuid> {
         let id = Uuid::now_v7();
@@ -117,11 +124,16 @@ impl World {
 
     /// A job as the gateway accepts it.
     pub(crate) async fn accepted_job(&self, submission_id: Uuid) -> Result<Uuid> {
+        self.accepted_job_with(submission_id, self.knobs()).await
+    }
+
+    /// The same, with these choices.
+    pub(crate) async fn accepted_job_with(&self, submission_id: Uuid, knobs: Knobs) -> Result<Uuid> {
         let job = NewJob {
             id: Uuid::now_v7(),
             submission_id,
             tenant: None,
-            knobs: self.knobs(),
+            knobs,
             traceparent: None,
             resource: None,
         };
