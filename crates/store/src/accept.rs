@@ -43,6 +43,8 @@ pub enum Accepted {
     },
     /// There can be no such job.
     Refused(Refusal),
+    /// Other jobs of the submission came and went faster than they could be looked up: ask again.
+    Unsettled,
 }
 
 /// Why a job cannot be.
@@ -249,12 +251,7 @@ pub(crate) async fn accept_on(
             };
         }
     }
-    answers.into_iter().collect::<Option<Vec<Accepted>>>().ok_or_else(never_settled)
-}
-
-/// Jobs of one submission came and went faster than they could be looked up, each time: the caller may try again.
-fn never_settled() -> sqlx::Error {
-    sqlx::Error::Io(std::io::Error::other("the submission's active job kept changing"))
+    Ok(answers.into_iter().map(|answer| answer.unwrap_or(Accepted::Unsettled)).collect())
 }
 
 fn insert<'q>(items: &[&NewJob], batch: Option<BatchId>) -> QueryAs<'q, Postgres, Weighed, PgArguments> {

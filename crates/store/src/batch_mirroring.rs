@@ -31,6 +31,8 @@ pub struct ChangedBatch {
 pub struct ShownBatch {
     /// The batch.
     pub batch: BatchId,
+    /// The `metadata.uid` of the resource. What a batch's earlier resource showed says nothing about this one.
+    pub resource_uid: Uuid,
     /// [`ChangedBatch::digest`].
     pub digest: String,
     /// [`BatchCounts::completed_at`]. A complete batch never changes again.
@@ -106,8 +108,8 @@ WHERE b.mirrored_digest IS DISTINCT FROM d.digest LIMIT $1"
 const MARK_SHOWN: &str = "
 WITH held AS (
   SELECT b.id, i.digest, i.completed_at
-  FROM unnest($1::uuid[], $2::text[], $3::timestamptz[]) AS i (batch, digest, completed_at)
-  JOIN scoring_batches b ON b.id = i.batch
+  FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[]) AS i (batch, uid, digest, completed_at)
+  JOIN scoring_batches b ON b.id = i.batch AND b.resource_uid = i.uid
   ORDER BY b.id FOR NO KEY UPDATE OF b
 )
 UPDATE scoring_batches b SET mirrored_digest = held.digest, mirrored_at = now(), completed_at = held.completed_at
@@ -115,8 +117,8 @@ FROM held WHERE b.id = held.id";
 
 const EXPIRED: &str = "
 SELECT id, resource_namespace, resource_name, resource_uid FROM scoring_batches
-WHERE resource_kind = 'batch' AND completed_at + ttl_seconds * INTERVAL '1 second' <= now()
-ORDER BY completed_at LIMIT $1";
+WHERE resource_kind = 'batch' AND completed_at + ttl_seconds * INTERVAL '1 second' <= now() AND id > $1
+ORDER BY id LIMIT $2";
 
 const LIVE_PAGE: &str = "
 SELECT id, resource_namespace, resource_name, resource_uid FROM scoring_batches
@@ -125,9 +127,10 @@ WHERE resource_kind = 'batch' AND id > $1 ORDER BY id LIMIT $2";
 const RESOURCE_GONE: &str = "
 UPDATE scoring_batches SET resource_kind = 'none' WHERE id = ANY($1) AND resource_kind = 'batch'";
 
+// A resource that is there although it was thought to be gone is its batch's again.
 const BIND: &str = "
 UPDATE scoring_batches SET resource_kind = 'batch', resource_namespace = $2, resource_name = $3, resource_uid = $4
-WHERE id = $1 AND resource_uid IS NULL";
+WHERE id = $1 AND (resource_uid IS NULL OR (resource_uid = $4 AND resource_kind = 'none'))";
 
 const FIND: &str = concat!(
     "SELECT ",
@@ -181,18 +184,26 @@ impl Store {
     /// When Postgres does not answer.
     pub async fn mark_batch_status_mirrored(&self, shown: &[ShownBatch]) -> Result<(), StoreError> {
         let batches: Vec<Uuid> = shown.iter().map(|shown| shown.batch).collect();
+        let uids: Vec<Uuid> = shown.iter().map(|shown| shown.resource_uid).collect();
         let digests: Vec<&str> = shown.iter().map(|shown| shown.digest.as_str()).collect();
         let completed: Vec<Option<jiff_sqlx::Timestamp>> =
             shown.iter().map(|shown| shown.completed_at.map(ToSqlx::to_sqlx)).collect();
-        self.execute(sqlx::query(MARK_SHOWN).bind(batches).bind(digests).bind(completed)).await.map(drop)
+        let query = sqlx::query(MARK_SHOWN).bind(batches).bind(uids).bind(digests).bind(completed);
+        self.execute(query).await.map(drop)
     }
 
-    /// Resources of batches that have outlived them long enough and show their last state.
+    /// Resources of batches that have outlived them long enough and show their last state, by the batch's id, after the
+    /// one given, like [`Store::expired`].
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn batches_expired(&self, limit: u32) -> Result<Vec<LiveBatch>, StoreError> {
-        self.all(sqlx::query_as(EXPIRED).bind(i64::from(limit))).await
+    pub async fn batches_expired(
+        &self,
+        after: Option<BatchId>,
+        limit: u32,
+    ) -> Result<Vec<LiveBatch>, StoreError> {
+        let after = after.unwrap_or(BatchId::nil());
+        self.all(sqlx::query_as(EXPIRED).bind(after).bind(i64::from(limit))).await
     }
 
     /// Batches that are thought to have a resource, by id, after the one given; to be compared like
@@ -227,22 +238,19 @@ impl Store {
         resource: &ResourceRef,
     ) -> Result<BatchBinding, StoreError> {
         loop {
+            let query = sqlx::query(BIND)
+                .bind(batch)
+                .bind(&resource.namespace)
+                .bind(&resource.name)
+                .bind(resource.uid);
+            self.execute(query).await?;
             let query = sqlx::query_as(FIND).bind(batch).bind(resource.uid);
-            let Some(Found { batch: row, bound }) = self.optional(query).await? else {
-                return Ok(BatchBinding::Unknown);
-            };
-            match bound {
-                Some(true) => return Ok(BatchBinding::Bound(Box::new(row))),
-                Some(false) => return Ok(BatchBinding::OtherResource),
-                // Once it is bound, by this call or another, it stays so: the loop ends.
-                None => {
-                    let query = sqlx::query(BIND)
-                        .bind(batch)
-                        .bind(&resource.namespace)
-                        .bind(&resource.name)
-                        .bind(resource.uid);
-                    self.execute(query).await?;
-                }
+            match self.optional(query).await? {
+                None => return Ok(BatchBinding::Unknown),
+                Some(Found { batch, bound: Some(true) }) => return Ok(BatchBinding::Bound(Box::new(batch))),
+                Some(Found { bound: Some(false), .. }) => return Ok(BatchBinding::OtherResource),
+                // Forgotten in between, which happens once.
+                Some(Found { bound: None, .. }) => {}
             }
         }
     }

@@ -195,6 +195,9 @@ async fn accept_batch_on(
         })
         .collect();
     let answers = accept_on(&mut transaction, &members, Some(batch.id)).await?;
+    if answers.contains(&Accepted::Unsettled) {
+        return Err(sqlx::Error::Io(std::io::Error::other("a submission's active job kept changing")));
+    }
     let rejected: Vec<Rejected> =
         batch.submission_ids.iter().zip(answers).filter_map(|(id, answer)| rejection(*id, answer)).collect();
     if !rejected.is_empty() {
@@ -233,7 +236,7 @@ async fn insert(connection: &mut PgConnection, batch: &NewBatch) -> Result<bool,
 
 fn rejection(submission_id: SubmissionId, answer: Accepted) -> Option<Rejected> {
     match answer {
-        Accepted::Created { .. } => None,
+        Accepted::Created { .. } | Accepted::Unsettled => None,
         Accepted::Existing { id, .. } => {
             Some(Rejected { submission_id, code: "active_job".to_owned(), active_job: Some(id) })
         }

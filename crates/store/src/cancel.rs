@@ -125,6 +125,15 @@ impl Store {
         Ok(answers)
     }
 
+    /// The active jobs of these resources.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn active_of_resources(&self, uids: &[Uuid]) -> Result<Vec<JobId>, StoreError> {
+        let jobs: Vec<(Uuid,)> = self.all(sqlx::query_as(ACTIVE_OF_RESOURCES).bind(uids)).await?;
+        Ok(jobs.into_iter().map(|(job,)| job).collect())
+    }
+
     /// Cancels the active jobs of these resources, because the resources are gone.
     ///
     /// # Errors
@@ -135,7 +144,7 @@ impl Store {
         by: &str,
         reason: &str,
     ) -> Result<Vec<CancelledJob>, StoreError> {
-        let jobs: Vec<(Uuid,)> = self.all(sqlx::query_as(ACTIVE_OF_RESOURCES).bind(uids)).await?;
+        let jobs = self.active_of_resources(uids).await?;
         self.cancel_all(jobs, by, reason).await
     }
 
@@ -150,20 +159,19 @@ impl Store {
         reason: &str,
     ) -> Result<Vec<CancelledJob>, StoreError> {
         let jobs: Vec<(Uuid,)> = self.all(sqlx::query_as(ACTIVE_OF_BATCH).bind(batch)).await?;
-        self.cancel_all(jobs, by, reason).await
+        self.cancel_all(jobs.into_iter().map(|(job,)| job).collect(), by, reason).await
     }
 
     async fn cancel_all(
         &self,
-        jobs: Vec<(Uuid,)>,
+        jobs: Vec<JobId>,
         by: &str,
         reason: &str,
     ) -> Result<Vec<CancelledJob>, StoreError> {
-        let request =
-            |(job,): &(Uuid,)| CancelRequest { job: *job, by: by.to_owned(), reason: reason.to_owned() };
+        let request = |job: &JobId| CancelRequest { job: *job, by: by.to_owned(), reason: reason.to_owned() };
         let requests: Vec<CancelRequest> = jobs.iter().map(request).collect();
         let answers = self.cancel(&requests).await?;
-        let cancelled = |((job,), answer): ((Uuid,), Cancelled)| match answer {
+        let cancelled = |(job, answer): (JobId, Cancelled)| match answer {
             Cancelled::Cancelled { pool } | Cancelled::AlreadyCancelled { pool } => {
                 Some(CancelledJob { job, pool })
             }

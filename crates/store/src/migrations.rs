@@ -17,7 +17,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 7] = files! {
+const FILES: [(&str, &str, &str); 8] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -25,6 +25,7 @@ const FILES: [(&str, &str, &str); 7] = files! {
     "0005" "unqueued"
     "0006" "attempts"
     "0007" "audit"
+    "0008" "definitions"
 };
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {

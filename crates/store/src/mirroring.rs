@@ -56,11 +56,12 @@ FROM held WHERE j.id = held.id";
 
 const EXPIRED: &str = "
 SELECT id, status, resource_namespace, resource_name, resource_uid FROM scoring_jobs
-WHERE resource_kind = 'job' AND expires_at IS NOT NULL AND expires_at <= now() ORDER BY expires_at LIMIT $1";
+WHERE resource_kind = 'job' AND expires_at IS NOT NULL AND expires_at <= now() AND id > $1 ORDER BY id LIMIT $2";
 
+// A job that has not ended keeps its resource on record until it is cancelled: it may just have been bound to it.
 const RESOURCE_GONE: &str = "
 WITH held AS (
-  SELECT id FROM scoring_jobs WHERE resource_uid = ANY($1) AND resource_kind = 'job'
+  SELECT id FROM scoring_jobs WHERE resource_uid = ANY($1) AND resource_kind = 'job' AND completed_at IS NOT NULL
   ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE scoring_jobs j SET resource_kind = 'none' FROM held WHERE j.id = held.id";
@@ -68,6 +69,7 @@ UPDATE scoring_jobs j SET resource_kind = 'none' FROM held WHERE j.id = held.id"
 const UNSEEN_RESOURCE_GONE: &str = "
 WITH held AS (
   SELECT id FROM scoring_jobs WHERE id = ANY($1) AND resource_kind = 'job' AND resource_uid IS NULL
+    AND completed_at IS NOT NULL
   ORDER BY id FOR NO KEY UPDATE
 )
 UPDATE scoring_jobs j SET resource_kind = 'none' FROM held WHERE j.id = held.id";
@@ -75,6 +77,10 @@ UPDATE scoring_jobs j SET resource_kind = 'none' FROM held WHERE j.id = held.id"
 const LIVE_PAGE: &str = "
 SELECT id, status, resource_namespace, resource_name, resource_uid FROM scoring_jobs
 WHERE resource_kind = 'job' AND id > $1 ORDER BY id LIMIT $2";
+
+const UNSEEN: &str = "
+SELECT id, status, resource_namespace, resource_name, resource_uid FROM scoring_jobs
+WHERE id = ANY($1) AND resource_kind = 'job' AND resource_uid IS NULL ORDER BY id";
 
 impl Store {
     /// Jobs whose resource shows an older version, by id, after the one given. Going on from the last one keeps a
@@ -97,17 +103,19 @@ impl Store {
         self.execute(sqlx::query(MARK_STATUS_MIRRORED).bind(jobs).bind(versions)).await.map(drop)
     }
 
-    /// Resources that have outlived their job long enough, longest first. Only those that show how it ended: whoever
-    /// waits for that with kubectl is to see it.
+    /// Resources that have outlived their job long enough, by the job's id, after the one given; going on from the last
+    /// one keeps a resource that cannot be deleted from holding up the others. Only those that show how it ended:
+    /// whoever waits for that with kubectl is to see it.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn expired(&self, limit: u32) -> Result<Vec<LiveResource>, StoreError> {
-        self.all(sqlx::query_as(EXPIRED).bind(i64::from(limit))).await
+    pub async fn expired(&self, after: Option<JobId>, limit: u32) -> Result<Vec<LiveResource>, StoreError> {
+        let after = after.unwrap_or(JobId::nil());
+        self.all(sqlx::query_as(EXPIRED).bind(after).bind(i64::from(limit))).await
     }
 
-    /// Notes that resources with these uids are gone. Cancel their jobs first, where that is meant
-    /// ([`Store::cancel_by_resource_uid`]).
+    /// Notes that resources with these uids are gone, of jobs that have ended. Cancel the others first, where that is
+    /// meant ([`Store::cancel_by_resource_uid`]).
     ///
     /// # Errors
     /// When Postgres does not answer.
@@ -115,12 +123,20 @@ impl Store {
         self.execute(sqlx::query(RESOURCE_GONE).bind(uids)).await.map(drop)
     }
 
-    /// Notes that the resources of these jobs went before their uids were known.
+    /// Notes that the resources of these jobs, which have ended, went before their uids were known.
     ///
     /// # Errors
     /// When Postgres does not answer.
     pub async fn unseen_resource_gone(&self, jobs: &[JobId]) -> Result<(), StoreError> {
         self.execute(sqlx::query(UNSEEN_RESOURCE_GONE).bind(jobs)).await.map(drop)
+    }
+
+    /// Those of these jobs that are thought to have a resource whose uid is not known.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn unseen_resources(&self, jobs: &[JobId]) -> Result<Vec<LiveResource>, StoreError> {
+        self.all(sqlx::query_as(UNSEEN).bind(jobs)).await
     }
 
     /// Jobs that are thought to have a resource, by id, after the one given. To find those whose resource was

@@ -20,6 +20,10 @@ pub struct ResourceRequest {
     pub knobs: Knobs,
     /// The job that its name stands for, when it lies in the gateway's namespace and its name is a UUID.
     pub named_job: Option<JobId>,
+    /// The gateway made it: it mirrors the job it is named after and is never a request.
+    pub made_by_gateway: bool,
+    /// Whether it may become a job when it mirrors none.
+    pub acceptable: bool,
 }
 
 /// What a resource stands for.
@@ -27,7 +31,8 @@ pub struct ResourceRequest {
 pub enum Resolved {
     /// This job is mirrored in it.
     Bound(Box<JobRow>),
-    /// The job it is named after is counted in a batch: the resource is to be deleted, and nothing cancelled.
+    /// The job it is named after is counted in a batch, or has or had another resource that the gateway made: this one
+    /// is to be deleted, and nothing cancelled.
     Duplicate {
         /// The job.
         job: JobId,
@@ -41,6 +46,10 @@ pub enum Resolved {
     },
     /// It cannot be accepted.
     Refused(Refusal),
+    /// It mirrors no job, and was not [acceptable](ResourceRequest::acceptable).
+    Unacceptable,
+    /// What it stands for kept changing while it was looked at: ask again.
+    Unsettled,
 }
 
 /// The choices that a person may change later.
@@ -54,6 +63,18 @@ pub struct MutableKnobs {
     pub ttl_seconds: u32,
 }
 
+impl From<&Knobs> for MutableKnobs {
+    fn from(knobs: &Knobs) -> Self {
+        MutableKnobs { priority: knobs.priority, suspended: knobs.suspended, ttl_seconds: knobs.ttl_seconds }
+    }
+}
+
+impl From<&JobRow> for MutableKnobs {
+    fn from(row: &JobRow) -> Self {
+        MutableKnobs { priority: row.priority, suspended: row.suspended, ttl_seconds: row.ttl_seconds }
+    }
+}
+
 /// What came of changed choices.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Applied {
@@ -65,16 +86,21 @@ pub enum Applied {
     NotFound,
 }
 
-const ROWS: &str = concat!("SELECT ", job_columns!(), " FROM scoring_jobs j WHERE j.id = ANY($1)");
+const ROWS: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    " FROM scoring_jobs j WHERE j.id IN (
+  SELECT unnest($1::uuid[]) UNION SELECT id FROM scoring_jobs WHERE resource_uid = ANY($2))"
+);
 
 // A row without a uid belongs to the resource that was made for it, also when its creator died before saying so and
-// the job ended meanwhile.
+// the job ended meanwhile. One that is there although it was thought to be gone is its job's again.
 const BIND: &str = concat!(
     "WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) AS t (job, namespace, name, uid)
 ), held AS (
   SELECT j.id, i.namespace, i.name, i.uid FROM item i JOIN scoring_jobs j ON j.id = i.job
-  WHERE j.resource_uid IS NULL AND j.resource_kind IS DISTINCT FROM 'batch'
+  WHERE (j.resource_uid IS NULL OR j.resource_uid = i.uid) AND j.resource_kind IS DISTINCT FROM 'batch'
   ORDER BY j.id FOR NO KEY UPDATE OF j
 )
 UPDATE scoring_jobs j SET resource_kind = 'job', resource_namespace = held.namespace, resource_name = held.name,
@@ -113,25 +139,52 @@ enum Plan {
     Accept,
 }
 
-fn plan(request: &ResourceRequest, rows: &HashMap<JobId, JobRow>) -> Plan {
+fn plan(request: &ResourceRequest, rows: &Rows) -> Plan {
     let uid = request.resource.uid;
-    let named = request.named_job.and_then(|id| rows.get(&id));
-    if let Some(row) = named.filter(|row| row.submission_id == request.submission_id) {
-        match &row.mirror {
+    let bound = |row: &JobRow| Plan::Settled(Resolved::Bound(Box::new(row.clone())));
+    if let Some(row) = rows.of_resource(uid) {
+        return if matches!(row.mirror, Mirror::Gone { .. }) { Plan::Bind(row.id) } else { bound(row) };
+    }
+    let named = request.named_job.and_then(|id| rows.by_id.get(&id));
+    let named = named.filter(|row| row.submission_id == request.submission_id);
+    match named.or_else(|| rows.by_id.get(&uid)) {
+        None => {}
+        Some(row) => match &row.mirror {
             Mirror::Batch => return Plan::Settled(Resolved::Duplicate { job: row.id }),
-            Mirror::Job { uid: Some(bound), .. } if *bound == uid => {
-                return Plan::Settled(Resolved::Bound(Box::new(row.clone())));
-            }
             Mirror::None | Mirror::Job { uid: None, .. } | Mirror::Gone { uid: None } => {
                 return Plan::Bind(row.id);
             }
+            Mirror::Job { .. } | Mirror::Gone { .. } if row.id == uid => return bound(row),
+            // A creation that was given up and took effect late.
+            Mirror::Job { .. } | Mirror::Gone { .. } if request.made_by_gateway => {
+                return Plan::Settled(Resolved::Duplicate { job: row.id });
+            }
             // The job had another resource: this one is a request of its own.
             Mirror::Job { .. } | Mirror::Gone { .. } => {}
-        }
+        },
     }
-    match rows.get(&uid) {
-        Some(row) => Plan::Settled(Resolved::Bound(Box::new(row.clone()))),
-        None => Plan::Accept,
+    if request.acceptable { Plan::Accept } else { Plan::Settled(Resolved::Unacceptable) }
+}
+
+/// The rows that may be meant.
+#[derive(Default)]
+struct Rows {
+    by_id: HashMap<JobId, JobRow>,
+    by_resource: HashMap<Uuid, JobId>,
+}
+
+impl Rows {
+    fn of_resource(&self, uid: Uuid) -> Option<&JobRow> {
+        self.by_id.get(self.by_resource.get(&uid)?)
+    }
+
+    fn add(&mut self, rows: impl IntoIterator<Item = JobRow>) {
+        for row in rows {
+            if let Mirror::Job { uid: Some(uid), .. } | Mirror::Gone { uid: Some(uid) } = row.mirror {
+                self.by_resource.insert(uid, row.id);
+            }
+            self.by_id.insert(row.id, row);
+        }
     }
 }
 
@@ -143,8 +196,7 @@ impl Store {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn resolve(&self, requests: &[ResourceRequest]) -> BatchResult<Resolved> {
-        let uids = requests.iter().map(|request| request.resource.uid);
-        let rows = self.rows_of(uids.chain(requests.iter().filter_map(|request| request.named_job))).await?;
+        let rows = self.rows_meant(requests.iter()).await?;
         let mut answers: Vec<Option<Result<Resolved, InvalidItem>>> = Vec::with_capacity(requests.len());
         let (mut to_bind, mut to_accept) = (Vec::new(), Vec::new());
         for (at, request) in requests.iter().enumerate() {
@@ -162,8 +214,8 @@ impl Store {
         }
         self.bind(requests, &to_bind, &mut answers).await?;
         self.accept_resources(requests, &to_accept, &mut answers).await?;
-        // A row that another changed between reading and binding is left; the caller tries it again.
-        answers.into_iter().collect::<Option<Vec<_>>>().ok_or_else(changed_meanwhile)
+        // What another changed between reading and binding is left.
+        Ok(answers.into_iter().map(|answer| answer.unwrap_or(Ok(Resolved::Unsettled))).collect())
     }
 
     async fn bind(
@@ -182,11 +234,11 @@ impl Store {
         let uids: Vec<Uuid> = to_bind.iter().map(|(at, _)| resource(*at).uid).collect();
         let query = sqlx::query_as(BIND).bind(&jobs).bind(namespaces).bind(names).bind(uids);
         let bound: Vec<JobRow> = self.all(query).await?;
-        let mut rows: HashMap<JobId, JobRow> = bound.into_iter().map(|row| (row.id, row)).collect();
-        let missed = jobs.into_iter().filter(|job| !rows.contains_key(job)).collect::<Vec<_>>();
-        if !missed.is_empty() {
-            rows.extend(self.rows_of(missed).await?);
-        }
+        let mut rows = Rows::default();
+        rows.add(bound);
+        let missed = to_bind.iter().filter(|(_, job)| !rows.by_id.contains_key(job));
+        let missed = missed.map(|(at, _)| &requests[*at]).collect::<Vec<_>>();
+        rows.add(self.rows_meant(missed).await?.by_id.into_values());
         for (at, _) in to_bind {
             if let Plan::Settled(resolved) = plan(&requests[*at], &rows) {
                 answers[*at] = Some(Ok(resolved));
@@ -210,30 +262,42 @@ impl Store {
             Ok(Accepted::Created { id }) => Some(*id),
             _ => None,
         });
-        let rows = self.rows_of(created.collect::<Vec<_>>()).await?;
+        let rows = self.rows_of(created.collect(), Vec::new()).await?;
         for (at, answer) in to_accept.iter().zip(accepted) {
             answers[*at] = match answer {
                 Ok(Accepted::Created { id }) => {
-                    rows.get(&id).map(|row| Ok(Resolved::Bound(Box::new(row.clone()))))
+                    rows.by_id.get(&id).map(|row| Ok(Resolved::Bound(Box::new(row.clone()))))
                 }
                 Ok(Accepted::Existing { id, status }) => Some(Ok(Resolved::Existing { id, status })),
                 Ok(Accepted::Refused(refusal)) => Some(Ok(Resolved::Refused(refusal))),
+                Ok(Accepted::Unsettled) => Some(Ok(Resolved::Unsettled)),
                 Err(invalid) => Some(Err(invalid)),
             };
         }
         Ok(())
     }
 
-    async fn rows_of(
+    /// The rows that these resources may stand for.
+    async fn rows_meant<'r>(
         &self,
-        ids: impl IntoIterator<Item = JobId>,
-    ) -> Result<HashMap<JobId, JobRow>, StoreError> {
-        let ids: Vec<Uuid> = ids.into_iter().collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
+        requests: impl IntoIterator<Item = &'r ResourceRequest>,
+    ) -> Result<Rows, StoreError> {
+        let (mut ids, mut uids) = (Vec::new(), Vec::new());
+        for request in requests {
+            ids.extend(request.named_job);
+            ids.push(request.resource.uid);
+            uids.push(request.resource.uid);
         }
-        let rows: Vec<JobRow> = self.all(sqlx::query_as(ROWS).bind(ids)).await?;
-        Ok(rows.into_iter().map(|row| (row.id, row)).collect())
+        self.rows_of(ids, uids).await
+    }
+
+    async fn rows_of(&self, ids: Vec<JobId>, uids: Vec<Uuid>) -> Result<Rows, StoreError> {
+        let mut rows = Rows::default();
+        if !ids.is_empty() {
+            let found: Vec<JobRow> = self.all(sqlx::query_as(ROWS).bind(ids).bind(uids)).await?;
+            rows.add(found);
+        }
+        Ok(rows)
     }
 
     /// Gives a job the choices that its resource's spec has now. A job that is no longer held back counts as not
@@ -264,8 +328,4 @@ fn new_job(request: &ResourceRequest) -> NewJob {
         traceparent: None,
         resource: Some(request.resource.clone()),
     }
-}
-
-fn changed_meanwhile() -> StoreError {
-    sqlx::Error::Io(std::io::Error::other("a job changed while its resource was bound to it")).into()
 }

@@ -158,6 +158,7 @@ async fn of_many_posts_of_one_submission_at_once_exactly_one_makes_a_job() -> Re
                 Accepted::Created { id } => assert_eq!(created[at].replace(id), None),
                 Accepted::Existing { id, .. } => existing.push((at, id)),
                 Accepted::Refused(refusal) => panic!("{refusal}"),
+                Accepted::Unsettled => panic!("unsettled"),
             }
         }
     }

@@ -6,6 +6,7 @@ mod batches;
 mod cancelling;
 mod constraints;
 mod database;
+mod definitions;
 mod immutability;
 mod mirroring;
 mod outage;

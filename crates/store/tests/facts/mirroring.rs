@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use domain::{Knobs, Pool, Priority};
-use store::{Applied, Mirror, MirroredJob, MutableKnobs, NewJob, ShownBatch};
+use store::{Applied, CancelRequest, Mirror, MirroredJob, MutableKnobs, NewJob, ShownBatch};
 use uuid::Uuid;
 
 use crate::batches::{members, new_batch};
@@ -59,17 +59,39 @@ async fn a_resource_expires_after_its_time_and_not_before_it_showed_the_end() ->
         database.start(job, 1).await?;
         database.store.finish(&[finish(job, 1, done())]).await?;
     }
-    assert_eq!(database.store.expired(10).await?, []);
+    assert_eq!(database.store.expired(None, 10).await?, []);
     database.store.mark_status_mirrored(&[(soon, 3), (later, 3)]).await?;
-    let expired = database.store.expired(10).await?;
+    let expired = database.store.expired(None, 10).await?;
     assert_eq!(expired.len(), 1);
     assert_eq!((expired[0].job, expired[0].uid, expired[0].name.as_str()), (soon, Some(soon), "mine"));
     let knobs = MutableKnobs { priority: Priority::default(), suspended: false, ttl_seconds: 0 };
     assert!(matches!(database.store.apply_knobs(later, knobs).await?, Applied::Changed(_)));
-    assert_eq!(database.store.expired(10).await?.len(), 2, "a shorter time counts at once");
+    assert_eq!(database.store.expired(None, 10).await?.len(), 2, "a shorter time counts at once");
     database.store.resource_gone(&[soon, later]).await?;
-    assert_eq!(database.store.expired(10).await?, []);
+    assert_eq!(database.store.expired(None, 10).await?, []);
     assert_eq!(database.row(soon).await?.mirror, Mirror::Gone { uid: Some(soon) });
+    Ok(())
+}
+
+#[tokio::test]
+async fn going_on_after_one_that_cannot_be_deleted_reaches_the_others() -> Result<()> {
+    let database = Database::fresh().await?;
+    let mut jobs = Vec::new();
+    for _ in 0..3 {
+        let job = mirrored(&database, 0).await?;
+        database.start(job, 1).await?;
+        database.store.finish(&[finish(job, 1, done())]).await?;
+        let version = database.row(job).await?.version;
+        database.store.mark_status_mirrored(&[(job, version)]).await?;
+        jobs.push(job);
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    while let Some(expired) = database.store.expired(after, 1).await?.pop() {
+        after = Some(expired.job);
+        found.push(expired.job);
+    }
+    jobs.sort();
+    assert_eq!(found, jobs, "though none was deleted");
     Ok(())
 }
 
@@ -104,6 +126,12 @@ async fn resources_deleted_unseen_are_found_by_comparing_pages() -> Result<()> {
         found.extend(page.into_iter().map(|live| live.job));
     }
     assert_eq!(found, seen);
+    let unseen_rows = database.store.unseen_resources(&seen).await?;
+    assert_eq!(unseen_rows.into_iter().map(|live| live.job).collect::<Vec<_>>(), [unseen]);
+    database.store.unseen_resource_gone(&seen).await?;
+    assert!(matches!(database.row(unseen).await?.mirror, Mirror::Job { .. }), "it has not ended");
+    let request = CancelRequest { job: unseen, by: "ann".to_owned(), reason: "deleted".to_owned() };
+    database.store.cancel(&[request]).await?;
     database.store.unseen_resource_gone(&seen).await?;
     assert_eq!(database.row(unseen).await?.mirror, Mirror::Gone { uid: None });
     assert_eq!(database.store.live_resources_page(None, 10).await?.len(), 2, "those with a uid stay");
@@ -124,6 +152,7 @@ async fn a_batch_is_shown_when_its_counts_change_until_it_is_complete() -> Resul
         let changed = store.batches_changed(10).await?;
         let shown = changed.iter().map(|changed| ShownBatch {
             batch: changed.batch.id,
+            resource_uid: changed.resource.uid,
             digest: changed.digest.clone(),
             completed_at: changed.counts.completed_at,
         });
@@ -137,15 +166,15 @@ async fn a_batch_is_shown_when_its_counts_change_until_it_is_complete() -> Resul
         database.start(job, 1).await?;
         assert_eq!(show().await?[0].counts.running, 1);
         store.finish(&[finish(job, 1, done())]).await?;
-        assert_eq!(store.batches_expired(10).await?, []);
+        assert_eq!(store.batches_expired(None, 10).await?, []);
         assert_eq!(show().await?[0].counts.is_complete(), at == 1);
     }
     assert_eq!(show().await?, []);
-    let expired = store.batches_expired(10).await?;
+    let expired = store.batches_expired(None, 10).await?;
     assert_eq!((expired[0].batch, expired[0].uid), (batch.id, Some(resource.uid)));
     store.batch_resource_gone(&[batch.id]).await?;
     assert_eq!(
-        (store.batches_expired(10).await?, store.live_batches_page(None, 10).await?),
+        (store.batches_expired(None, 10).await?, store.live_batches_page(None, 10).await?),
         (vec![], vec![])
     );
     Ok(())
@@ -163,7 +192,12 @@ async fn a_batch_counted_in_full_does_not_keep_others_from_being_shown() -> Resu
     let mut shown = std::collections::HashSet::new();
     for _ in 0..3 {
         let changed = store.batches_changed(1).await?.pop().context("one to show")?;
-        let batch = ShownBatch { batch: changed.batch.id, digest: changed.digest, completed_at: None };
+        let batch = ShownBatch {
+            batch: changed.batch.id,
+            resource_uid: changed.resource.uid,
+            digest: changed.digest,
+            completed_at: None,
+        };
         store.mark_batch_status_mirrored(&[batch]).await?;
         shown.insert(changed.batch.id);
     }

@@ -9,13 +9,21 @@ use crate::batches::{members, new_batch};
 use crate::database::{Database, done, finish, resource};
 
 fn request(submission_id: Uuid, resource: ResourceRef) -> ResourceRequest {
-    ResourceRequest { resource, submission_id, knobs: Knobs::default(), named_job: None }
+    ResourceRequest {
+        resource,
+        submission_id,
+        knobs: Knobs::default(),
+        named_job: None,
+        made_by_gateway: false,
+        acceptable: true,
+    }
 }
 
 /// The gateway's resource for a job.
 async fn mirror_of(database: &Database, job: Uuid) -> Result<ResourceRequest> {
     let submission = database.row(job).await?.submission_id;
-    Ok(ResourceRequest { named_job: Some(job), ..request(submission, resource(&job.to_string())) })
+    let request = request(submission, resource(&job.to_string()));
+    Ok(ResourceRequest { named_job: Some(job), made_by_gateway: true, ..request })
 }
 
 async fn resolve(database: &Database, request: &ResourceRequest) -> Result<Resolved> {
@@ -99,12 +107,71 @@ async fn a_second_resource_of_the_same_name_is_a_request_of_its_own() -> Result<
     let job = database.running(1).await?;
     let first = mirror_of(&database, job).await?;
     assert_eq!(bound(&database, &first).await?, job);
-    let again = mirror_of(&database, job).await?;
+    let by_a_person = |request| ResourceRequest { made_by_gateway: false, ..request };
+    let again = by_a_person(mirror_of(&database, job).await?);
     let existing = Resolved::Existing { id: job, status: JobStatus::Running };
     assert_eq!(resolve(&database, &again).await?, existing, "while the first is there");
     database.store.finish(&[finish(job, 1, done())]).await?;
     database.store.resource_gone(&[first.resource.uid]).await?;
     assert_eq!(bound(&database, &again).await?, again.resource.uid);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_late_duplicate_of_a_gateways_resource_is_not_a_new_request() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.running(1).await?;
+    let first = mirror_of(&database, job).await?;
+    assert_eq!(bound(&database, &first).await?, job);
+    let late = mirror_of(&database, job).await?;
+    assert_eq!(resolve(&database, &late).await?, Resolved::Duplicate { job }, "while the first is there");
+    database.store.finish(&[finish(job, 1, done())]).await?;
+    database.store.resource_gone(&[first.resource.uid]).await?;
+    assert_eq!(resolve(&database, &late).await?, Resolved::Duplicate { job });
+    assert_eq!(database.number("SELECT count(*) FROM scoring_jobs").await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_resource_thought_to_be_gone_is_its_jobs_again_when_it_is_seen() -> Result<()> {
+    let database = Database::fresh().await?;
+    let mirrored = mirror_of(&database, database.done().await?).await?;
+    let asked_for = request(database.submission().await?, resource("mine"));
+    for request in [mirrored, asked_for] {
+        let job = bound(&database, &request).await?;
+        database.store.resource_gone(&[request.resource.uid]).await?;
+        assert_eq!(bound(&database, &request).await?, job);
+        let elsewhere = ResourceRequest { named_job: None, ..request };
+        assert_eq!(bound(&database, &elsewhere).await?, job, "whatever its name says");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_not_acceptable_is_bound_all_the_same_but_becomes_no_job() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued().await?;
+    let mirror = ResourceRequest { acceptable: false, ..mirror_of(&database, job).await? };
+    assert_eq!(bound(&database, &mirror).await?, job);
+    let named = ResourceRequest { named_job: Some(Uuid::now_v7()), ..mirror };
+    let named = ResourceRequest { resource: resource("another"), ..named };
+    assert_eq!(resolve(&database, &named).await?, Resolved::Unacceptable);
+    assert_eq!(database.number("SELECT count(*) FROM scoring_jobs").await?, 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_item_that_never_settles_fails_alone() -> Result<()> {
+    let database = Database::fresh().await?;
+    // Bars the way for a reason that looking up other jobs does not find.
+    database.run("CREATE UNIQUE INDEX ON scoring_jobs (priority) WHERE priority = 9").await?;
+    database.queued_with(Knobs { priority: 9.try_into()?, ..Knobs::default() }).await?;
+    let mut barred = request(database.submission().await?, resource("barred"));
+    barred.knobs.priority = 9.try_into()?;
+    let free = request(database.submission().await?, resource("free"));
+    let answers = database.store.resolve(&[barred, free.clone()]).await?;
+    assert_eq!(answers[0], Ok(Resolved::Unsettled));
+    assert!(matches!(&answers[1], Ok(Resolved::Bound(row)) if row.id == free.resource.uid));
     Ok(())
 }
 
@@ -154,6 +221,11 @@ async fn a_batch_is_bound_to_the_first_resource_seen() -> Result<()> {
         assert!(matches!(binding, BatchBinding::Bound(row) if row.id == batch.id));
     }
     assert_eq!(database.store.bind_batch(batch.id, &second).await?, BatchBinding::OtherResource);
+    database.store.batch_resource_gone(&[batch.id]).await?;
+    assert_eq!(database.store.bind_batch(batch.id, &second).await?, BatchBinding::OtherResource);
+    let binding = database.store.bind_batch(batch.id, &first).await?;
+    assert!(matches!(binding, BatchBinding::Bound(_)), "thought to be gone, and seen again");
+    assert_eq!(database.store.live_batches_page(None, 10).await?.len(), 1);
     assert_eq!(database.store.bind_batch(Uuid::now_v7(), &second).await?, BatchBinding::Unknown);
     Ok(())
 }
