@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::KnobsSpec;
+use crate::knobs::{KNOBS_STAY, STAYS, UUID};
 
 /// Score up to 1,000 submissions with the same choices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -35,10 +36,11 @@ use crate::KnobsSpec;
     printcolumn(name = "Completed", type_ = "date", json_path = ".status.completedAt", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.submissionIds == oldSelf.submissionIds && self.rubric == oldSelf.rubric && self.pool == oldSelf.pool && self.retries == oldSelf.retries && self.timeoutSeconds == oldSelf.timeoutSeconds && has(self.notBefore) == has(oldSelf.notBefore) && (!has(self.notBefore) || self.notBefore == oldSelf.notBefore)").message("only suspend, priority and ttlSecondsAfterFinished can be changed: delete the ScoringBatch and make a new one"))]
+#[x_kube(validation = Rule::new("self.submissionIds == oldSelf.submissionIds").message(STAYS))]
+#[x_kube(validation = Rule::new(KNOBS_STAY).message(STAYS))]
 pub struct ScoringBatchSpec {
     /// The submissions, which must be SUBMITTED.
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(length(min = 1, max = 1000), inner(regex(pattern = UUID)))]
     pub submission_ids: Vec<Uuid>,
     /// How to score each of them.
     #[serde(flatten)]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::KnobsSpec;
+use crate::knobs::{KNOBS_STAY, STAYS, UUID};
 
 /// Score one submission.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, CustomResource, KubeSchema)]
@@ -38,9 +39,11 @@ use crate::KnobsSpec;
     printcolumn(name = "Completed", type_ = "date", json_path = ".status.completedAt", priority = 1)
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.submissionId == oldSelf.submissionId && self.rubric == oldSelf.rubric && self.pool == oldSelf.pool && self.retries == oldSelf.retries && self.timeoutSeconds == oldSelf.timeoutSeconds && has(self.notBefore) == has(oldSelf.notBefore) && (!has(self.notBefore) || self.notBefore == oldSelf.notBefore)").message("only suspend, priority and ttlSecondsAfterFinished can be changed: delete the ScoringJob and make a new one"))]
+#[x_kube(validation = Rule::new("self.submissionId == oldSelf.submissionId").message(STAYS))]
+#[x_kube(validation = Rule::new(KNOBS_STAY).message(STAYS))]
 pub struct ScoringJobSpec {
     /// The submission, which must be SUBMITTED.
+    #[schemars(regex(pattern = UUID))]
     pub submission_id: Uuid,
     /// How to score it.
     #[serde(flatten)]

@@ -5,6 +5,22 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// What Rust reads as a UUID in the form that everybody writes. The format `uuid` of the API server is looser.
+pub(crate) const UUID: &str = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
+
+/// A time of RFC 3339, to the nanosecond at most. The format `date-time` of the API server is looser.
+const TIME: &str =
+    r"^\d{4}-\d{2}-\d{2}[Tt]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)$";
+
+/// What of the choices may not change after creation, as a rule of the API server.
+pub(crate) const KNOBS_STAY: &str = "self.rubric == oldSelf.rubric && self.pool == oldSelf.pool && \
+    self.retries == oldSelf.retries && self.timeoutSeconds == oldSelf.timeoutSeconds && \
+    has(self.notBefore) == has(oldSelf.notBefore) && \
+    (!has(self.notBefore) || self.notBefore == oldSelf.notBefore)";
+
+/// What a person is told who tries to.
+pub(crate) const STAYS: &str = "only suspend, priority and ttlSecondsAfterFinished can be changed: delete the resource and make a new one";
+
 /// The choices of a job. The API server fills in the defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -26,14 +42,15 @@ pub struct KnobsSpec {
     pub suspend: bool,
     /// Do not start before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = TIME))]
     pub not_before: Option<Time>,
     /// How many more times a failed attempt is tried.
     #[serde(default = "default_retries")]
-    #[schemars(range(min = 0, max = 20))]
+    #[schemars(range(min = 0, max = Knobs::MAX_RETRIES))]
     pub retries: i32,
     /// How long one attempt may take.
     #[serde(default = "default_timeout_seconds")]
-    #[schemars(range(min = 1, max = 3600))]
+    #[schemars(range(min = 1, max = Knobs::MAX_TIMEOUT_SECONDS))]
     pub timeout_seconds: i32,
     /// How long the resource stays after the job has ended. The score stays in Postgres.
     #[serde(default = "default_ttl_seconds")]
