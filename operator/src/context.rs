@@ -6,12 +6,14 @@ use domain::Pool;
 use kube::api::Api;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt};
+use resources::{MADE_BY_GATEWAY, MANAGED_BY};
 use runtime::{GroupCommit, GroupCommitError};
 use store::{InvalidItem, Resolved, ResourceRef, ResourceRequest, Store, StoreError, ToQueue};
 use uuid::Uuid;
 
 use crate::Settings;
-use crate::cluster::Kind;
+use crate::cluster::{Kind, Seen};
+use crate::definition::DefinitionError;
 use crate::metrics::{Metrics, QueuedBy};
 use crate::queueing::{QueueKeeper, QueueingError};
 
@@ -19,7 +21,7 @@ use crate::queueing::{QueueKeeper, QueueingError};
 const LARGEST_BATCH: usize = 512;
 
 /// Everything a reconciliation needs.
-pub struct Context {
+pub(crate) struct Context {
     pub(crate) client: Client,
     pub(crate) store: Store,
     pub(crate) keeper: QueueKeeper,
@@ -38,22 +40,28 @@ pub struct Context {
 
 /// Why a resource was not reconciled; it is tried again.
 #[derive(Debug, thiserror::Error)]
-pub enum ReconcileError {
-    /// Postgres did not answer.
+pub(crate) enum ReconcileError {
+    /// Postgres did not say what the resource stands for.
     #[error("cannot resolve the resource in Postgres")]
     Resolve(#[source] GroupCommitError<Arc<StoreError>>),
-    /// Postgres did not answer.
+    /// Postgres did not answer otherwise.
     #[error("cannot read or write Postgres")]
     Store(#[from] StoreError),
-    /// Redis or Postgres did not answer.
+    /// The job was not put on the queue along with others.
     #[error("cannot queue the job")]
     Queue(#[source] GroupCommitError<Arc<QueueingError>>),
-    /// Redis or Postgres did not answer.
+    /// The queue was not brought in line.
     #[error("cannot change the queue")]
     Queueing(#[from] QueueingError),
     /// The API server did not do as asked.
     #[error("cannot write to the API server")]
     Cluster(#[from] crate::cluster::ClusterError),
+    /// What the resource stands for kept changing.
+    #[error("what the resource stands for kept changing while it was looked at")]
+    Unsettled,
+    /// Whether absent resources were deleted cannot be told.
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
     /// The API server gave an object without name, namespace or uid.
     #[error("the API server gave an object without name, namespace or uid")]
     Nameless,
@@ -61,7 +69,7 @@ pub enum ReconcileError {
 
 impl Context {
     /// The leader's tools.
-    pub fn new(client: Client, keeper: QueueKeeper, metrics: Metrics, settings: &Settings) -> Self {
+    pub(crate) fn new(client: Client, keeper: QueueKeeper, metrics: Metrics, settings: &Settings) -> Self {
         let store = keeper.store.clone();
         let reporter =
             Reporter { controller: "assay-operator".to_owned(), instance: Some(settings.name.clone()) };
@@ -98,7 +106,7 @@ impl Context {
     }
 
     /// The resources of a kind that are taken up.
-    pub(crate) fn watched<K: Kind>(&self) -> Api<K> {
+    pub(crate) fn watched<K: Kind>(&self) -> Api<Seen<K>> {
         match &self.watch_namespace {
             Some(namespace) => Api::namespaced(self.client.clone(), namespace),
             None => Api::all(self.client.clone()),
@@ -109,15 +117,20 @@ impl Context {
     ///
     /// # Errors
     /// [`ReconcileError::Nameless`], which the API server never causes.
-    pub fn reference<K: Resource>(&self, resource: &K) -> Result<ResourceRef, ReconcileError> {
+    pub(crate) fn reference<K: Resource>(&self, resource: &K) -> Result<ResourceRef, ReconcileError> {
         let uid = resource.uid().and_then(|uid| uid.parse().ok()).ok_or(ReconcileError::Nameless)?;
         let namespace = resource.namespace().ok_or(ReconcileError::Nameless)?;
         Ok(ResourceRef { namespace, name: resource.name_any(), uid })
     }
 
     /// The id that the resource's name stands for, if the gateway may have made it.
-    pub fn named_id(&self, resource: &ResourceRef) -> Option<Uuid> {
-        let by_gateway = resource.namespace == self.gateway_namespace;
-        by_gateway.then(|| resource.name.parse().ok()).flatten()
+    pub(crate) fn named_id(&self, resource: &ResourceRef) -> Option<Uuid> {
+        let in_its_namespace = resource.namespace == self.gateway_namespace;
+        in_its_namespace.then(|| resource.name.parse().ok()).flatten()
     }
+}
+
+/// Whether the gateway says that it made the resource.
+pub(crate) fn is_made_by_gateway<K: Resource>(resource: &K) -> bool {
+    resource.labels().get(MANAGED_BY).is_some_and(|by| by == MADE_BY_GATEWAY)
 }

@@ -15,6 +15,7 @@ use kube::api::{Api, PostParams};
 use runtime::{Outage, Shutdown, in_full};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use self::decision::{Observation, Turn, turn};
 use crate::cluster::{ClusterError, within_deadline};
@@ -27,43 +28,60 @@ pub const LEASE_NAME: &str = "assay-operator";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes part in the election until the process stops.
-pub struct Candidate {
+pub(crate) struct Candidate {
     leases: Api<Lease>,
-    name: String,
+    /// What the Lease says of its holder. Unlike the replica's name it is never that of another.
+    identity: String,
     duration: Duration,
     metrics: Metrics,
 }
 
 impl Candidate {
     /// A candidate of this name. `duration` is how long a leader may go unheard.
-    pub fn new(client: Client, namespace: &str, name: String, duration: Duration, metrics: Metrics) -> Self {
-        Candidate { leases: Api::namespaced(client, namespace), name, duration, metrics }
+    pub(crate) fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        duration: Duration,
+        metrics: Metrics,
+    ) -> Self {
+        // Replicas on one node's network have the same host name and, each in its container, the same process id.
+        let identity = format!("{name}_{}", Uuid::new_v4());
+        Candidate { leases: Api::namespaced(client, namespace), identity, duration, metrics }
     }
 
     /// Runs `work` whenever this replica leads. Its token is cancelled, and the work awaited, before leadership ends.
-    pub async fn lead_until_stopped<F>(&self, shutdown: &Shutdown, work: impl Fn(CancellationToken) -> F)
+    ///
+    /// # Errors
+    /// The work's own. Leadership is handed back then.
+    pub(crate) async fn lead_until_stopped<F>(
+        &self,
+        shutdown: &Shutdown,
+        work: impl Fn(CancellationToken) -> F,
+    ) -> anyhow::Result<()>
     where
-        F: Future<Output = ()>,
+        F: Future<Output = anyhow::Result<()>>,
     {
         while let Some(held) = shutdown.unless_requested(self.await_turn()).await {
-            info!(holder = self.name, "leading");
+            info!(holder = self.identity, "leading");
             self.metrics.leading.set(1);
             let stop = CancellationToken::new();
             let mut work = std::pin::pin!(work(stop.clone()));
-            let last = tokio::select! {
+            let (last, ended) = tokio::select! {
                 last = self.renew_until_lost(held, shutdown) => {
                     stop.cancel();
-                    work.await;
-                    last
+                    (last, work.await)
                 }
-                () = &mut work => None,
+                ended = &mut work => (self.still_mine().await, ended),
             };
             self.metrics.leading.set(0);
             match last {
                 Some(lease) => self.release(lease).await,
-                None => warn!(holder = self.name, "no longer leading"),
+                None => warn!(holder = self.identity, "no longer leading"),
             }
+            ended?;
         }
+        Ok(())
     }
 
     async fn await_turn(&self) -> Lease {
@@ -83,7 +101,7 @@ impl Candidate {
 
     async fn try_take(&self, seen: &mut Observation) -> Result<Option<Lease>, ClusterError> {
         let found = within_deadline(self.leases.get_opt(LEASE_NAME)).await?;
-        Ok(match turn(found.as_ref(), &self.name, seen, Instant::now()) {
+        Ok(match turn(found.as_ref(), &self.identity, seen, Instant::now()) {
             Turn::Wait => None,
             Turn::Create => {
                 let lease = Lease {
@@ -130,7 +148,7 @@ impl Candidate {
     async fn still_mine(&self) -> Option<Lease> {
         let lease = within_deadline(self.leases.get(LEASE_NAME)).await.ok()?;
         let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref());
-        (holder == Some(self.name.as_str())).then_some(lease)
+        (holder == Some(self.identity.as_str())).then_some(lease)
     }
 
     /// Lets the next one in at once.
@@ -139,7 +157,7 @@ impl Candidate {
             spec.holder_identity = None;
         }
         match self.replace(&lease).await {
-            Ok(_) => info!(holder = self.name, "handed leadership back"),
+            Ok(_) => info!(holder = self.identity, "handed leadership back"),
             Err(error) => warn!(error = in_full(&error), "cannot hand leadership back: it will run out"),
         }
     }
@@ -152,7 +170,7 @@ impl Candidate {
         let now = MicroTime(jiff::Timestamp::now());
         let transitions = before.lease_transitions.unwrap_or(0) + i32::from(taking);
         LeaseSpec {
-            holder_identity: Some(self.name.clone()),
+            holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: i32::try_from(self.duration.as_secs()).ok(),
             acquire_time: if taking { Some(now.clone()) } else { before.acquire_time },
             renew_time: Some(now),

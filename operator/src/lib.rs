@@ -1,31 +1,40 @@
 //! The operator: takes up custom resources, keeps the queue on Redis true to Postgres, and shows in `.status` what
 //! became of each job.
 //!
-//! Two halves that fail apart: [`queueing`] runs on every replica and needs no Kubernetes; [`jobs`] and [`batches`]
+//! Two halves that fail apart: `queueing` runs on every replica and needs no Kubernetes; `jobs` and `batches`
 //! run on the leader alone, since leadership guards every write to Kubernetes.
 
-pub mod batches;
-mod cancelled;
+mod batches;
 pub mod cluster;
-pub mod context;
-pub mod jobs;
-pub mod leadership;
+mod context;
+mod definition;
+mod deletion;
+mod following;
+mod jobs;
+mod leadership;
 pub mod manifests;
-pub mod metrics;
-pub mod queueing;
+mod metrics;
+mod one_line;
+mod parts;
+mod queueing;
+mod rejection;
 mod schema;
 mod settings;
+mod watching;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use futures::FutureExt;
 use queue::Queue;
 use runtime::{Health, Shutdown, in_full, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub use leadership::LEASE_NAME;
 pub use settings::Settings;
 
 use crate::context::Context;
@@ -37,7 +46,7 @@ use crate::queueing::QueueKeeper;
 /// being there.
 ///
 /// # Errors
-/// When the settings contradict each other or cannot be used.
+/// When the settings contradict each other or cannot be used, or when a part of it fails.
 pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let lease = settings.validate()?;
     let (metrics, registry) = Metrics::registered();
@@ -59,20 +68,13 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
     }
 
     let keeper = QueueKeeper::new(store, queue, metrics.clone());
-    let mut tasks = JoinSet::new();
-    tasks.spawn(queueing::sweep(keeper.clone(), settings.sweep_after, shutdown.clone()));
-    tasks.spawn(queueing::keep_all_true(
-        keeper.clone(),
-        settings.pools.clone(),
-        settings.audit_every,
-        shutdown.clone(),
-    ));
-    tasks.spawn(lead(settings, client, keeper, metrics, shutdown));
-    // Each ends by itself when the stop is asked for; one that panics takes the process with it, to be restarted.
-    while let Some(ended) = tasks.join_next().await {
-        ended.context("a part of the operator failed")?;
-    }
-    Ok(())
+    let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    let sweep = queueing::sweep(keeper.clone(), settings.sweep_after, shutdown.clone());
+    parts.spawn(sweep.map(Ok));
+    let (pools, audit_every) = (settings.pools.clone(), settings.audit_every);
+    parts.spawn(queueing::keep_all_true(keeper.clone(), pools, audit_every, shutdown.clone()).map(Ok));
+    parts.spawn(lead(settings, client, keeper, metrics, shutdown.clone()));
+    parts::together(parts, || shutdown.is_requested()).await
 }
 
 async fn lead(
@@ -81,29 +83,21 @@ async fn lead(
     keeper: QueueKeeper,
     metrics: Metrics,
     shutdown: Shutdown,
-) {
+) -> anyhow::Result<()> {
     let candidate = Candidate::new(
         client.clone(),
         &settings.namespace,
-        settings.name.clone(),
+        &settings.name,
         settings.leader_lease,
         metrics.clone(),
     );
     let context = Arc::new(Context::new(client, keeper, metrics, &settings));
-    candidate
-        .lead_until_stopped(&shutdown, |stop| {
-            let context = context.clone();
-            async move {
-                // Tasks of their own: renewing the Lease must not wait for a busy reconciliation.
-                let jobs = tokio::spawn(jobs::lead(context.clone(), stop.clone()));
-                let batches = tokio::spawn(batches::lead(context, stop.clone()));
-                let first = futures::future::select(jobs, batches).await;
-                // One that ended before it was told to has panicked: the other must not lead alone.
-                stop.cancel();
-                let (futures::future::Either::Left((_, other)) | futures::future::Either::Right((_, other))) =
-                    first;
-                let _ = other.await;
-            }
-        })
-        .await;
+    let work = |stop: CancellationToken| {
+        // Tasks of their own: renewing the Lease must not wait for a busy reconciliation.
+        let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
+        parts.spawn(jobs::lead(context.clone(), stop.clone()).map(Ok));
+        parts.spawn(batches::lead(context.clone(), stop.clone()).map(Ok));
+        parts::together(parts, move || stop.is_cancelled())
+    };
+    candidate.lead_until_stopped(&shutdown, work).await
 }

@@ -10,7 +10,7 @@ use prometheus_client::registry::Registry;
 
 /// The operator's metrics.
 #[derive(Clone, Debug, Default)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     /// 1 while this replica leads.
     pub leading: Gauge,
     /// Jobs put on the queue, by what found them.
@@ -25,7 +25,7 @@ pub struct Metrics {
 
 /// What found a job that was not on the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct QueuedBy {
+pub(crate) struct QueuedBy {
     by: Finder,
 }
 
@@ -38,16 +38,16 @@ enum Finder {
 
 impl QueuedBy {
     /// The job's resource was seen.
-    pub const RESOURCE: QueuedBy = QueuedBy { by: Finder::Resource };
+    pub(crate) const RESOURCE: QueuedBy = QueuedBy { by: Finder::Resource };
     /// The sweep of jobs not known to be queued.
-    pub const SWEEP: QueuedBy = QueuedBy { by: Finder::Sweep };
+    pub(crate) const SWEEP: QueuedBy = QueuedBy { by: Finder::Sweep };
     /// The audit or rebuild of the whole queue.
-    pub const AUDIT: QueuedBy = QueuedBy { by: Finder::Audit };
+    pub(crate) const AUDIT: QueuedBy = QueuedBy { by: Finder::Audit };
 }
 
 impl Metrics {
     /// The metrics, and the registry that shows them.
-    pub fn registered() -> (Metrics, Registry) {
+    pub(crate) fn registered() -> (Metrics, Registry) {
         let metrics = Metrics::default();
         let mut registry = Registry::with_prefix("assay_operator");
         registry.register("leading", "1 while this replica leads", metrics.leading.clone());

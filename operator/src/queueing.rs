@@ -11,14 +11,14 @@ use domain::{JobId, Pool};
 use queue::{Enqueue, Queue, QueueError};
 use store::{Store, StoreError, ToQueue};
 
-pub use pools::keep_all_true;
-pub use sweep::sweep;
+pub(crate) use pools::keep_all_true;
+pub(crate) use sweep::sweep;
 
 use crate::metrics::{Metrics, QueuedBy};
 
 /// Puts jobs on the queue and notes in Postgres that they are there.
 #[derive(Clone)]
-pub struct QueueKeeper {
+pub(crate) struct QueueKeeper {
     pub(crate) store: Store,
     pub(crate) queue: Queue,
     metrics: Metrics,
@@ -26,7 +26,7 @@ pub struct QueueKeeper {
 
 /// Why jobs are not known to be on the queue. Doing it again is always right.
 #[derive(Debug, thiserror::Error)]
-pub enum QueueingError {
+pub(crate) enum QueueingError {
     /// Redis did not take them.
     #[error("cannot put jobs on the queue")]
     Queue(#[from] QueueError),
@@ -37,7 +37,7 @@ pub enum QueueingError {
 
 impl QueueKeeper {
     /// A keeper of this queue.
-    pub fn new(store: Store, queue: Queue, metrics: Metrics) -> Self {
+    pub(crate) fn new(store: Store, queue: Queue, metrics: Metrics) -> Self {
         QueueKeeper { store, queue, metrics }
     }
 
@@ -45,7 +45,11 @@ impl QueueKeeper {
     ///
     /// # Errors
     /// When Redis or Postgres is away; some of the jobs may be queued then.
-    pub async fn queue_and_note(&self, jobs: &[ToQueue], found_by: QueuedBy) -> Result<(), QueueingError> {
+    pub(crate) async fn queue_and_note(
+        &self,
+        jobs: &[ToQueue],
+        found_by: QueuedBy,
+    ) -> Result<(), QueueingError> {
         if jobs.is_empty() {
             return Ok(());
         }
@@ -64,7 +68,7 @@ impl QueueKeeper {
     ///
     /// # Errors
     /// When Redis is away; some of the jobs may be queued then.
-    pub async fn put_on_queue(&self, jobs: &[ToQueue], found_by: QueuedBy) -> Result<u64, QueueError> {
+    pub(crate) async fn put_on_queue(&self, jobs: &[ToQueue], found_by: QueuedBy) -> Result<u64, QueueError> {
         let mut by_pool: HashMap<&Pool, Vec<Enqueue>> = HashMap::new();
         for job in jobs {
             by_pool.entry(&job.pool).or_default().push(entry(job));

@@ -13,11 +13,12 @@ pub(crate) struct Rejection {
 }
 
 impl Rejection {
+    /// The spec asks for something that cannot be.
     pub(crate) fn unusable(message: String) -> Self {
         Rejection { reason: "InvalidSpec", message }
     }
 
-    pub(crate) fn unknown_pool(pool: &Pool, known: &[Pool]) -> Self {
+    pub(crate) fn unknown_pool(pool: &str, known: &[Pool]) -> Self {
         let known: Vec<&str> = known.iter().map(Pool::as_str).collect();
         let message = format!("there is no pool {pool}; there are: {}", known.join(", "));
         Rejection { reason: "UnknownPool", message }

@@ -5,7 +5,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use resources::{COMPLETE, FAILED, FailedMember, ScoringBatchStatus, condition};
 use store::{BatchCounts, BatchRow, Rejected};
 
-use crate::jobs::Rejection;
+use crate::one_line::one_line;
+use crate::rejection::Rejection;
 
 /// The failures that a status names; the API lists them all.
 const NAMED_FAILURES: usize = 5;
@@ -16,7 +17,7 @@ pub(super) fn of_batch(batch: &BatchRow, counts: &BatchCounts) -> ScoringBatchSt
         submission_id: failure.submission_id,
         job_id: Some(failure.job),
         code: failure.code.clone(),
-        message: failure.message.lines().next().unwrap_or_default().chars().take(200).collect(),
+        message: one_line(&failure.message),
     });
     let rejected = batch.rejected.iter().map(rejected_member);
     ScoringBatchStatus {
@@ -65,7 +66,7 @@ fn conditions(batch: &BatchRow, counts: &BatchCounts) -> Vec<Condition> {
 /// What a request shows that never became a batch.
 pub(super) fn of_rejection(rejection: &Rejection, now: Timestamp) -> ScoringBatchStatus {
     ScoringBatchStatus {
-        message: Some(rejection.message.clone()),
+        message: Some(one_line(&rejection.message)),
         conditions: vec![condition(FAILED, true, rejection.reason, &rejection.message, Time(now))],
         ..ScoringBatchStatus::default()
     }

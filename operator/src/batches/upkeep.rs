@@ -3,57 +3,79 @@
 //! deletion.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::BatchId;
+use futures::{StreamExt, TryStreamExt, stream};
 use kube::runtime::reflector::{ObjectRef, Store};
 use resources::ScoringBatch;
 use runtime::{Outage, in_full};
-use store::{ChangedBatch, ShownBatch};
+use store::{ChangedBatch, LiveBatch, ResourceKind, ShownBatch, StoreError};
+use tokio::sync::Notify;
 use tracing::{debug, info};
 
 use super::status;
-use crate::cancelled::{BY_DELETION, WHY_DELETED, take_off_queue};
-use crate::cluster::{delete_exactly, has_uid, is_cached, is_gone, write_status};
+use crate::cluster::{ClusterError, Seen, delete_exactly, has_uid, is_absent, write_status};
 use crate::context::{Context, ReconcileError};
+use crate::definition::{Absence, absence};
+use crate::deletion::{BY_DELETION, WHY_DELETED, take_off_queue};
 
 /// No batch's status is written more often than this.
 const EVERY: Duration = Duration::from_secs(1);
 
+/// How often the definition of the kind is looked at though no resource is missing.
+const LOOK_AT_DEFINITION_EVERY: Duration = Duration::from_secs(60);
+
 const PAGE: u32 = 500;
 
-/// Keeps up for as long as this replica leads.
-pub(super) async fn keep_up(context: Arc<Context>, resources: Store<ScoringBatch>) {
+const CONCURRENT_REQUESTS: usize = 32;
+
+/// Keeps up for as long as this replica leads. Each thing is done whatever becomes of the others.
+pub(super) async fn keep_up(
+    context: Arc<Context>,
+    resources: Store<Seen<ScoringBatch>>,
+    forgotten: Arc<Notify>,
+) {
     if resources.wait_until_ready().await.is_err() {
         return;
     }
-    let outage = Outage::of("keeping ScoringBatches up to date");
+    let showing = Outage::of("showing the counts of ScoringBatches");
+    let expiring = Outage::of("deleting expired ScoringBatches");
+    let cancelling = Outage::of("cancelling the members of deleted ScoringBatches");
+    let mut looked = None;
     loop {
-        outage.note(&round(&context, &resources).await);
+        showing.note(&show_changed(&context, &resources).await);
+        expiring.note(&delete_expired(&context).await);
+        let look = looked.is_none_or(|looked: Instant| looked.elapsed() >= LOOK_AT_DEFINITION_EVERY);
+        let compared = cancel_deleted(&context, &resources, look).await;
+        cancelling.note(&compared);
+        if look && compared.is_ok() {
+            looked = Some(Instant::now());
+        }
+        if let Ok(Absence::Forgotten) = compared {
+            forgotten.notify_one();
+        }
         tokio::time::sleep(EVERY).await;
     }
 }
 
-async fn round(context: &Context, resources: &Store<ScoringBatch>) -> Result<(), ReconcileError> {
+async fn show_changed(context: &Context, resources: &Store<Seen<ScoringBatch>>) -> Result<(), StoreError> {
     let mut shown = Vec::new();
     for changed in context.store.batches_changed(PAGE).await? {
         if show(&changed, context, resources).await {
             shown.push(ShownBatch {
                 batch: changed.batch.id,
+                resource_uid: changed.resource.uid,
                 digest: changed.digest,
                 completed_at: changed.counts.completed_at,
             });
         }
     }
-    if !shown.is_empty() {
-        context.store.mark_batch_status_mirrored(&shown).await?;
-    }
-    delete_expired(context).await?;
-    cancel_deleted(context, resources).await
+    if shown.is_empty() { Ok(()) } else { context.store.mark_batch_status_mirrored(&shown).await }
 }
 
 /// Shows one batch. False when that has to be tried again.
-async fn show(changed: &ChangedBatch, context: &Context, resources: &Store<ScoringBatch>) -> bool {
+async fn show(changed: &ChangedBatch, context: &Context, resources: &Store<Seen<ScoringBatch>>) -> bool {
     let (namespace, name) = (&changed.resource.namespace, &changed.resource.name);
     let Some(resource) = resources.get(&ObjectRef::new(name).within(namespace)) else {
         return false;
@@ -74,40 +96,88 @@ async fn show(changed: &ChangedBatch, context: &Context, resources: &Store<Scori
     }
 }
 
-async fn delete_expired(context: &Context) -> Result<(), ReconcileError> {
-    let mut gone = Vec::new();
-    for expired in context.store.batches_expired(PAGE).await? {
-        let (namespace, name) = (&expired.namespace, &expired.name);
-        delete_exactly::<ScoringBatch>(&context.client, namespace, name, expired.uid).await?;
-        gone.push(expired.batch);
+/// One that cannot be deleted holds up no others.
+async fn delete_expired(context: &Context) -> Result<(), StoreError> {
+    let mut after = None;
+    loop {
+        let expired = context.store.batches_expired(after, PAGE).await?;
+        after = expired.last().filter(|_| expired.len() == PAGE as usize).map(|batch| batch.batch);
+        let gone: Vec<BatchId> = stream::iter(expired)
+            .map(|expired| delete_one(expired, context))
+            .buffer_unordered(CONCURRENT_REQUESTS)
+            .filter_map(|batch| async move { batch })
+            .collect()
+            .await;
+        if !gone.is_empty() {
+            context.store.batch_resource_gone(&gone).await?;
+        }
+        if after.is_none() {
+            return Ok(());
+        }
     }
-    if gone.is_empty() { Ok(()) } else { Ok(context.store.batch_resource_gone(&gone).await?) }
 }
 
-async fn cancel_deleted(context: &Context, resources: &Store<ScoringBatch>) -> Result<(), ReconcileError> {
+async fn delete_one(expired: LiveBatch, context: &Context) -> Option<BatchId> {
+    let (namespace, name) = (&expired.namespace, &expired.name);
+    match delete_exactly::<ScoringBatch>(&context.client, namespace, name, expired.uid).await {
+        Ok(()) => Some(expired.batch),
+        Err(error) => {
+            debug!(batch = %expired.batch, error = in_full(&error), "cannot delete an expired ScoringBatch yet");
+            None
+        }
+    }
+}
+
+/// Those on record may also have been made under another definition, which is to be known before the first of them is
+/// missed.
+async fn cancel_deleted(
+    context: &Context,
+    resources: &Store<Seen<ScoringBatch>>,
+    look_at_definition: bool,
+) -> Result<Absence, ReconcileError> {
+    let ask = || absence(ResourceKind::Batch, &context.client, &context.store);
+    if look_at_definition && ask().await? == Absence::Forgotten {
+        return Ok(Absence::Forgotten);
+    }
     let mut after = None;
     loop {
         let page = context.store.live_batches_page(after, PAGE).await?;
-        for batch in &page {
-            let (namespace, name, uid) = (&batch.namespace, &batch.name, batch.uid);
-            // The cache may lag.
-            if !is_cached(resources, namespace, name, uid)
-                && is_gone::<ScoringBatch>(&context.client, namespace, name, uid).await?
-            {
-                cancel_members(batch.batch, context).await?;
-            }
+        after = page.last().filter(|_| page.len() == PAGE as usize).map(|batch| batch.batch);
+        let gone = absent(page, context, resources).await?;
+        if !gone.is_empty() && ask().await? == Absence::Forgotten {
+            return Ok(Absence::Forgotten);
         }
-        match page.last() {
-            Some(last) if page.len() == PAGE as usize => after = Some(last.batch),
-            _ => return Ok(()),
+        for batch in gone {
+            cancel_members(batch, context).await?;
+        }
+        if after.is_none() {
+            return Ok(Absence::Deleted);
         }
     }
 }
 
+/// Those of these batches whose resource is not there.
+async fn absent(
+    batches: Vec<LiveBatch>,
+    context: &Context,
+    resources: &Store<Seen<ScoringBatch>>,
+) -> Result<Vec<BatchId>, ClusterError> {
+    stream::iter(batches)
+        .map(|batch| async move {
+            let LiveBatch { namespace, name, uid, .. } = &batch;
+            let absent = is_absent(resources, &context.client, namespace, name, *uid).await?;
+            Ok(absent.then_some(batch.batch))
+        })
+        .buffer_unordered(CONCURRENT_REQUESTS)
+        .try_filter_map(|batch| async move { Ok(batch) })
+        .try_collect()
+        .await
+}
+
 /// The batch is let go of last: whatever is interrupted is found by the next round.
-async fn cancel_members(batch: BatchId, context: &Context) -> Result<(), ReconcileError> {
+async fn cancel_members(batch: BatchId, context: &Context) -> Result<(), StoreError> {
     let cancelled = context.store.cancel_batch(batch, BY_DELETION, WHY_DELETED).await?;
     info!(%batch, jobs = cancelled.len(), "the ScoringBatch was deleted");
     take_off_queue(&cancelled, &context.keeper.queue).await;
-    Ok(context.store.batch_resource_gone(&[batch]).await?)
+    context.store.batch_resource_gone(&[batch]).await
 }

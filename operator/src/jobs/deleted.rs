@@ -4,23 +4,28 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::JobId;
+use futures::{StreamExt, TryStreamExt, stream};
 use kube::runtime::reflector::Store;
 use resources::ScoringJob;
 use runtime::Outage;
-use store::CancelRequest;
+use store::{CancelRequest, LiveResource, ResourceKind};
 use tokio::sync::{Notify, mpsc};
 use tracing::info;
 use uuid::Uuid;
 
 use super::watch::Deleted;
-use crate::cancelled::{BY_DELETION, WHY_DELETED, take_off_queue};
-use crate::cluster::{is_cached, is_gone};
+use crate::cluster::{ClusterError, Seen, is_absent};
 use crate::context::{Context, ReconcileError};
+use crate::definition::{Absence, absence};
+use crate::deletion::{BY_DELETION, WHY_DELETED, take_off_queue};
 
 /// The deletions handled together.
 const LARGEST_BATCH: usize = 500;
 
 const PAGE: u32 = 1000;
+
+/// How many resources are asked for at once that are not in the cache.
+const CONCURRENT_LOOKS: usize = 32;
 
 /// How often all resources are compared with the rows, whatever the watch said.
 const COMPARE_EVERY: Duration = Duration::from_secs(60);
@@ -30,10 +35,15 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Cancels what belongs to deleted resources, for as long as this replica leads.
 pub(super) async fn cancel_deleted(
     context: Arc<Context>,
-    resources: Store<ScoringJob>,
+    resources: Store<Seen<ScoringJob>>,
     mut deleted: mpsc::UnboundedReceiver<Deleted>,
     listed: Arc<Notify>,
+    forgotten: Arc<Notify>,
 ) {
+    // Until all are listed, one that is not in the cache means nothing.
+    if resources.wait_until_ready().await.is_err() {
+        return;
+    }
     let outage = Outage::of("cancelling the jobs of deleted ScoringJobs");
     let mut pending: Vec<Deleted> = Vec::new();
     let mut compare = false;
@@ -47,67 +57,129 @@ pub(super) async fn cancel_deleted(
         }
         let handled = handle(&context, &resources, &mut pending, &mut compare).await;
         outage.note(&handled);
-        if handled.is_err() {
-            tokio::time::sleep(RETRY_AFTER).await;
+        match handled {
+            Ok(Absence::Deleted) => {}
+            Ok(Absence::Forgotten) => forgotten.notify_one(),
+            Err(_) => tokio::time::sleep(RETRY_AFTER).await,
         }
     }
 }
 
 async fn handle(
     context: &Context,
-    resources: &Store<ScoringJob>,
+    resources: &Store<Seen<ScoringJob>>,
     pending: &mut Vec<Deleted>,
     compare: &mut bool,
-) -> Result<(), ReconcileError> {
-    let uids: Vec<Uuid> = pending.iter().map(|deleted| deleted.uid).collect();
-    cancel_jobs_of(&uids, context).await?;
-    // One that was deleted before its uid was noted is found by its name.
-    for deleted in pending.drain(..) {
-        *compare |= deleted
-            .named_job
-            .is_some_and(|job| !is_cached(resources, &context.gateway_namespace, &job.to_string(), None));
+) -> Result<Absence, ReconcileError> {
+    if !pending.is_empty() {
+        let reported = reported(pending, context, resources).await?;
+        if let_go(&reported, context).await? == Absence::Forgotten {
+            pending.clear();
+            return Ok(Absence::Forgotten);
+        }
+        pending.clear();
     }
     if *compare {
-        compare_all(context, resources).await?;
+        let compared = compare_all(context, resources).await?;
         *compare = false;
+        return Ok(compared);
     }
-    Ok(())
+    Ok(Absence::Deleted)
 }
 
-/// Rows are let go of last: whatever is interrupted is found by the next comparison.
-async fn cancel_jobs_of(uids: &[Uuid], context: &Context) -> Result<(), ReconcileError> {
-    if uids.is_empty() {
-        return Ok(());
-    }
-    let cancelled = context.store.cancel_by_resource_uid(uids, BY_DELETION, WHY_DELETED).await?;
-    take_off_queue(&cancelled, &context.keeper.queue).await;
-    Ok(context.store.resource_gone(uids).await?)
+/// Resources that are not there.
+#[derive(Default)]
+struct Absent {
+    /// The uids of those that had been seen.
+    seen: Vec<Uuid>,
+    /// The jobs of those that had not.
+    unseen: Vec<JobId>,
 }
 
-/// Finds resources that were deleted unseen: rows that name one which is neither in the cache nor, since that may
-/// lag, on the API server.
-async fn compare_all(context: &Context, resources: &Store<ScoringJob>) -> Result<(), ReconcileError> {
+impl Absent {
+    fn of(rows: &[LiveResource]) -> Absent {
+        Absent {
+            seen: rows.iter().filter_map(|row| row.uid).collect(),
+            unseen: rows.iter().filter(|row| row.uid.is_none()).map(|row| row.job).collect(),
+        }
+    }
+}
+
+/// What the watch told of. One that was deleted before its uid was noted is found by its name.
+async fn reported(
+    deleted: &[Deleted],
+    context: &Context,
+    resources: &Store<Seen<ScoringJob>>,
+) -> Result<Absent, ReconcileError> {
+    let named: Vec<JobId> = deleted.iter().filter_map(|deleted| deleted.named_job).collect();
+    let unseen = match named.as_slice() {
+        [] => Vec::new(),
+        named => absent(context.store.unseen_resources(named).await?, context, resources).await?,
+    };
+    let seen = deleted.iter().map(|deleted| deleted.uid).collect();
+    Ok(Absent { seen, ..Absent::of(&unseen) })
+}
+
+/// Cancels what has not ended of these resources' jobs, unless they went with the definition of their kind. Rows are let
+/// go of last: whatever is interrupted is found by the next comparison.
+async fn let_go(gone: &Absent, context: &Context) -> Result<Absence, ReconcileError> {
+    let store = &context.store;
+    let active = store.active_of_resources(&gone.seen).await?;
+    if active.is_empty() && gone.unseen.is_empty() {
+        store.resource_gone(&gone.seen).await?;
+        return Ok(Absence::Deleted);
+    }
+    let absence = absence(ResourceKind::Job, &context.client, store).await?;
+    if absence == Absence::Deleted {
+        let cancelled = store.cancel_by_resource_uid(&gone.seen, BY_DELETION, WHY_DELETED).await?;
+        take_off_queue(&cancelled, &context.keeper.queue).await;
+        store.resource_gone(&gone.seen).await?;
+        cancel_unseen(&gone.unseen, context).await?;
+    }
+    Ok(absence)
+}
+
+/// Finds resources that were deleted unseen. Those on record may also have been made under another definition, which is
+/// to be known before the first of them is missed.
+async fn compare_all(
+    context: &Context,
+    resources: &Store<Seen<ScoringJob>>,
+) -> Result<Absence, ReconcileError> {
+    if absence(ResourceKind::Job, &context.client, &context.store).await? == Absence::Forgotten {
+        return Ok(Absence::Forgotten);
+    }
     let mut after = None;
     loop {
         let page = context.store.live_resources_page(after, PAGE).await?;
-        let mut gone = Vec::new();
-        for row in page.iter().filter(|row| !is_cached(resources, &row.namespace, &row.name, row.uid)) {
-            if is_gone::<ScoringJob>(&context.client, &row.namespace, &row.name, row.uid).await? {
-                gone.push(row);
-            }
-        }
-        let seen: Vec<Uuid> = gone.iter().filter_map(|row| row.uid).collect();
-        cancel_jobs_of(&seen, context).await?;
-        let unseen: Vec<JobId> = gone.iter().filter(|row| row.uid.is_none()).map(|row| row.job).collect();
-        cancel_unseen(&unseen, context).await?;
+        after = page.last().filter(|_| page.len() == PAGE as usize).map(|row| row.job);
+        let gone = absent(page, context, resources).await?;
         if !gone.is_empty() {
+            if let_go(&Absent::of(&gone), context).await? == Absence::Forgotten {
+                return Ok(Absence::Forgotten);
+            }
             info!(jobs = gone.len(), "found ScoringJobs that were deleted unseen");
         }
-        match page.last() {
-            Some(last) if page.len() == PAGE as usize => after = Some(last.job),
-            _ => return Ok(()),
+        if after.is_none() {
+            return Ok(Absence::Deleted);
         }
     }
+}
+
+/// Those of these resources that are not there.
+async fn absent(
+    rows: Vec<LiveResource>,
+    context: &Context,
+    resources: &Store<Seen<ScoringJob>>,
+) -> Result<Vec<LiveResource>, ClusterError> {
+    stream::iter(rows)
+        .map(|row| async move {
+            let absent = is_absent(resources, &context.client, &row.namespace, &row.name, row.uid).await?;
+            Ok(absent.then_some(row))
+        })
+        .buffer_unordered(CONCURRENT_LOOKS)
+        .try_filter_map(|row| async move { Ok(row) })
+        .try_collect()
+        .await
 }
 
 async fn cancel_unseen(jobs: &[JobId], context: &Context) -> Result<(), ReconcileError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use domain::{JobStatus, Knobs};
+use domain::Knobs;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
@@ -13,44 +13,75 @@ use runtime::in_full;
 use store::{Applied, JobRow, MutableKnobs, Resolved, ResourceRef, ResourceRequest};
 use tracing::{debug, info, warn};
 
-use super::{Rejection, status};
-use crate::cluster::{delete_exactly, within_deadline, write_status};
-use crate::context::{Context, ReconcileError};
-use crate::metrics::QueuedBy;
-use crate::queueing::QueueingError;
+use super::status;
+use crate::cluster::{Seen, delete_exactly, within_deadline, write_status};
+use crate::context::{Context, ReconcileError, is_made_by_gateway};
+use crate::following::bring_queue_in_line;
+use crate::rejection::Rejection;
 
 /// How long a resource waits after an error. Nothing is lost meanwhile: the sweep queues its job from Postgres.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 
 /// Level-triggered: does whatever is missing for the resource as it is now.
 pub(super) async fn reconcile(
-    resource: Arc<ScoringJob>,
+    resource: Arc<Seen<ScoringJob>>,
     context: Arc<Context>,
 ) -> Result<Action, ReconcileError> {
-    if was_rejected(&resource) || resource.meta().deletion_timestamp.is_some() {
+    if resource.meta().deletion_timestamp.is_some() {
         return Ok(Action::await_change());
     }
     let reference = context.reference(resource.as_ref())?;
-    match resolve(&resource, &reference, &context).await? {
-        Ok(Resolved::Bound(row)) => follow(*row, &resource, &context).await?,
-        Ok(Resolved::Duplicate { job }) => {
-            info!(%job, resource = reference.name, "the job is counted in a batch: deleting its own resource");
-            let (namespace, name) = (&reference.namespace, &reference.name);
-            delete_exactly::<ScoringJob>(&context.client, namespace, name, Some(reference.uid)).await?;
+    match &resource.0 {
+        Ok(job) if was_rejected(job) => {}
+        Ok(job) => settle(job, &resource, &reference, &context).await?,
+        Err(unreadable) if !has_job(&reference, &context).await? => {
+            reject(&resource, &reference, &Rejection::unusable(unreadable.error.clone()), &context).await?;
         }
-        Ok(Resolved::Existing { id, status }) => {
-            reject(&resource, &reference, &Rejection::active_job(id, status), &context).await?;
-        }
-        Ok(Resolved::Refused(refusal)) => {
-            reject(&resource, &reference, &Rejection::refused(refusal), &context).await?;
-        }
-        Err(rejection) => reject(&resource, &reference, &rejection, &context).await?,
+        // Its status was damaged: the next one to be shown mends it.
+        Err(_) => {}
     }
     Ok(Action::await_change())
 }
 
+async fn settle(
+    job: &ScoringJob,
+    resource: &Seen<ScoringJob>,
+    reference: &ResourceRef,
+    context: &Context,
+) -> Result<(), ReconcileError> {
+    let rejection = match resolve(job, reference, context).await? {
+        Ok(Resolved::Bound(row)) => return follow(*row, job, context).await,
+        Ok(Resolved::Duplicate { job }) => {
+            info!(%job, resource = reference.name, "the job has another resource: deleting this one");
+            let (namespace, name) = (&reference.namespace, &reference.name);
+            delete_exactly::<ScoringJob>(&context.client, namespace, name, Some(reference.uid)).await?;
+            return Ok(());
+        }
+        Ok(Resolved::Unsettled) => return Err(ReconcileError::Unsettled),
+        Ok(Resolved::Existing { id, status }) => Rejection::active_job(id, status),
+        Ok(Resolved::Refused(refusal)) => Rejection::refused(refusal),
+        Ok(Resolved::Unacceptable) => Rejection::unknown_pool(&job.spec.knobs.pool, &context.pools),
+        Err(rejection) => rejection,
+    };
+    reject(resource, reference, &rejection, context).await
+}
+
+/// Whether a job is on record that the resource may be that of.
+async fn has_job(reference: &ResourceRef, context: &Context) -> Result<bool, ReconcileError> {
+    for id in context.named_id(reference).into_iter().chain([reference.uid]) {
+        if context.store.job(id).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// After an error the resource is looked at again.
-pub(super) fn after_error(resource: Arc<ScoringJob>, error: &ReconcileError, _: Arc<Context>) -> Action {
+pub(super) fn after_error(
+    resource: Arc<Seen<ScoringJob>>,
+    error: &ReconcileError,
+    _: Arc<Context>,
+) -> Action {
     debug!(resource = resource.name_any(), error = in_full(&error), "cannot reconcile the ScoringJob yet");
     Action::requeue(AFTER_ERROR)
 }
@@ -69,28 +100,27 @@ async fn resolve(
         Ok(knobs) => knobs,
         Err(unusable) => return Ok(Err(Rejection::unusable(unusable.0))),
     };
-    let named_job = context.named_id(reference);
-    // The gateway has checked the pool of what it made.
-    if named_job.is_none() && !context.pools.contains(&knobs.pool) {
-        return Ok(Err(Rejection::unknown_pool(&knobs.pool, &context.pools)));
-    }
     let request = ResourceRequest {
         resource: reference.clone(),
         submission_id: resource.spec.submission_id,
+        acceptable: context.pools.contains(&knobs.pool),
         knobs,
-        named_job,
+        named_job: context.named_id(reference),
+        made_by_gateway: is_made_by_gateway(resource),
     };
     let resolved = context.resolve.submit(request).await.map_err(ReconcileError::Resolve)?;
     Ok(resolved.map_err(|invalid| Rejection::unusable(invalid.message)))
 }
 
-/// Brings the row in line with what a person may change, and the queue in line with the row.
+/// Brings the row in line with what a person may change, and the queue in line with the row. How long the resource stays
+/// may also be changed after the job has ended.
 async fn follow(row: JobRow, resource: &ScoringJob, context: &Context) -> Result<(), ReconcileError> {
-    let row = match wanted(resource).filter(|wanted| *wanted != current(&row) && row.status.is_active()) {
+    let wanted = Knobs::try_from(&resource.spec.knobs).ok().as_ref().map(MutableKnobs::from);
+    let row = match wanted.filter(|wanted| *wanted != MutableKnobs::from(&row)) {
         None => row,
         Some(wanted) => match context.store.apply_knobs(row.id, wanted).await? {
             Applied::Changed(changed) => {
-                bring_queue_in_line(&changed, context).await?;
+                bring_queue_in_line(std::slice::from_ref(&*changed), &context.keeper).await?;
                 *changed
             }
             Applied::Unchanged | Applied::NotFound => row,
@@ -104,34 +134,9 @@ async fn follow(row: JobRow, resource: &ScoringJob, context: &Context) -> Result
     }
 }
 
-/// A held-back job leaves the queue; one with a new priority changes its place.
-pub(crate) async fn bring_queue_in_line(row: &JobRow, context: &Context) -> Result<(), QueueingError> {
-    match row.to_queue() {
-        Some(to_queue) => context.keeper.queue_and_note(&[to_queue], QueuedBy::RESOURCE).await,
-        None if row.status == JobStatus::Queued => {
-            context.keeper.queue.withdraw(&row.pool, &[row.id]).await?;
-            Ok(())
-        }
-        None => Ok(()),
-    }
-}
-
-fn wanted(resource: &ScoringJob) -> Option<MutableKnobs> {
-    let knobs = Knobs::try_from(&resource.spec.knobs).ok()?;
-    Some(MutableKnobs {
-        priority: knobs.priority,
-        suspended: knobs.suspended,
-        ttl_seconds: knobs.ttl_seconds,
-    })
-}
-
-fn current(row: &JobRow) -> MutableKnobs {
-    MutableKnobs { priority: row.priority, suspended: row.suspended, ttl_seconds: row.ttl_seconds }
-}
-
 /// Says once, in the status and as an event, why the request will not become a job.
 async fn reject(
-    resource: &ScoringJob,
+    resource: &Seen<ScoringJob>,
     reference: &ResourceRef,
     rejection: &Rejection,
     context: &Context,
@@ -139,8 +144,8 @@ async fn reject(
     let status = status::of_rejection(rejection, Timestamp::now());
     match write_status(&context.client, resource, status).await {
         Ok(()) => {}
-        // Gone, or changed meanwhile: the change brings it here again.
-        Err(error) if error.is_not_found() || error.is_conflict() => return Ok(()),
+        Err(error) if error.is_not_found() => return Ok(()),
+        // When it has changed meanwhile it is tried again: not every change brings it here by itself.
         Err(error) => return Err(error.into()),
     }
     context.metrics.rejected.inc();
@@ -151,7 +156,7 @@ async fn reject(
 
 /// Publishes an event on the resource. Events are a courtesy: one that is lost is logged, and that is all.
 pub(super) async fn publish(
-    resource: &ScoringJob,
+    resource: &Seen<ScoringJob>,
     kind: EventType,
     reason: &str,
     note: &str,

@@ -6,10 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use resources::{COMPLETE, FAILED, Phase, ScoringJobStatus, condition};
 use store::JobRow;
 
-use super::Rejection;
-
-/// The longest message, in characters: it is one column of a table.
-const LONGEST_MESSAGE: usize = 200;
+use crate::one_line::one_line;
+use crate::rejection::Rejection;
 
 /// What the resource shows of this row.
 pub(super) fn of_row(row: &JobRow) -> ScoringJobStatus {
@@ -36,15 +34,6 @@ fn message(row: &JobRow) -> Option<String> {
         JobStatus::Queued | JobStatus::Running => row.error_message.as_deref(),
     };
     text.map(one_line)
-}
-
-fn one_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default();
-    let mut short: String = line.chars().take(LONGEST_MESSAGE).collect();
-    if short.len() < line.len() {
-        short.push('…');
-    }
-    short
 }
 
 fn conditions(row: &JobRow) -> Vec<Condition> {
@@ -177,12 +166,6 @@ mod tests {
         let waiting =
             of_row(&JobRow { error_message: Some("timed out".to_owned()), ..row(JobStatus::Queued) });
         assert_eq!(waiting.message.as_deref(), Some("timed out"));
-    }
-
-    #[test]
-    fn a_long_message_is_cut_to_one_line_of_a_table() {
-        let message = one_line(&"ä".repeat(500));
-        assert_eq!(message.chars().count(), LONGEST_MESSAGE + 1);
     }
 
     #[test]

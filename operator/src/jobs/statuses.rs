@@ -2,6 +2,7 @@
 //! shown as it is now, so a job that hurried through several states costs one write.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{ErrorCode, JobId, JobStatus};
 use futures::{StreamExt, stream};
@@ -13,8 +14,7 @@ use store::{JobRow, Mirror, StoreError};
 
 use super::reconcile::publish;
 use super::status;
-use super::watch::REST;
-use crate::cluster::{has_uid, write_status};
+use crate::cluster::{Seen, has_uid, write_status};
 use crate::context::Context;
 
 /// The rows of one round.
@@ -23,8 +23,11 @@ const PAGE: u32 = 500;
 /// How many writes are under way at once.
 const CONCURRENT_WRITES: usize = 64;
 
+/// How long it rests when there was nothing left to show.
+const REST: Duration = Duration::from_millis(100);
+
 /// Shows changes for as long as this replica leads.
-pub(super) async fn show_changes(context: Arc<Context>, resources: Store<ScoringJob>) {
+pub(super) async fn show_changes(context: Arc<Context>, resources: Store<Seen<ScoringJob>>) {
     let (mut after, outage) = (None, Outage::of("showing what became of jobs"));
     loop {
         let shown = show_page(&context, &resources, after).await;
@@ -41,7 +44,7 @@ pub(super) async fn show_changes(context: Arc<Context>, resources: Store<Scoring
 /// Shows one page of changed rows. Returns where the next begins, or nothing after the last.
 async fn show_page(
     context: &Context,
-    resources: &Store<ScoringJob>,
+    resources: &Store<Seen<ScoringJob>>,
     after: Option<JobId>,
 ) -> Result<Option<JobId>, StoreError> {
     let rows = context.store.changed(after, PAGE).await?;
@@ -59,7 +62,7 @@ async fn show_page(
 }
 
 /// Shows one row. False when that has to be tried again.
-async fn show(row: &JobRow, context: &Context, resources: &Store<ScoringJob>) -> bool {
+async fn show(row: &JobRow, context: &Context, resources: &Store<Seen<ScoringJob>>) -> bool {
     let Mirror::Job { namespace, name, uid: Some(uid) } = &row.mirror else {
         return false;
     };
@@ -71,7 +74,8 @@ async fn show(row: &JobRow, context: &Context, resources: &Store<ScoringJob>) ->
         return false;
     }
     let wanted = status::of_row(row);
-    if resource.status.as_ref() == Some(&wanted) {
+    // One that cannot be read shows what nobody here wrote.
+    if resource.0.as_ref().is_ok_and(|shown| shown.status.as_ref() == Some(&wanted)) {
         return true;
     }
     match write_status(&context.client, resource.as_ref(), &wanted).await {
@@ -90,7 +94,7 @@ async fn show(row: &JobRow, context: &Context, resources: &Store<ScoringJob>) ->
 }
 
 /// A job that failed for good is something to act on; one that a person cancelled is not.
-async fn announce_failure(row: &JobRow, resource: &ScoringJob, context: &Context) {
+async fn announce_failure(row: &JobRow, resource: &Seen<ScoringJob>, context: &Context) {
     let Some(code) = row.error_code.as_ref().filter(|_| row.status == JobStatus::Error) else {
         return;
     };

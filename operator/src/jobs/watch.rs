@@ -1,69 +1,53 @@
-//! What the leader does about ScoringJobs, started together and stopped together.
+//! Brings every ScoringJob that is new or has changed to its reconciliation, and tells of those that are gone.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::JobId;
 use futures::StreamExt;
-use kube::ResourceExt;
-use kube::runtime::reflector::{self, store::Writer};
-use kube::runtime::watcher::{self, Event};
-use kube::runtime::{Controller, WatchStreamExt, controller, predicates, watcher::watcher};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
+use kube::runtime::{Controller, WatchStreamExt, controller, predicates};
 use resources::ScoringJob;
 use runtime::in_full;
 use tokio::sync::{Notify, mpsc};
-use tokio_util::sync::CancellationToken;
 use tracing::debug;
 use uuid::Uuid;
 
 use super::reconcile::{after_error, reconcile};
-use super::{deleted, expire, statuses};
-use crate::cluster::WATCH_SECONDS;
+use crate::cluster::Seen;
 use crate::context::Context;
+use crate::watching::{each_time, watch};
 
 /// Each reconciliation waits for its group commit, so large groups need many of them at once.
 const CONCURRENT_RECONCILIATIONS: u16 = 512;
 
-/// Leads until the token is cancelled.
-pub async fn lead(context: Arc<Context>, stop: CancellationToken) {
-    let (reader, writer) = reflector::store();
-    let (deleted_sender, deleted_receiver) = mpsc::unbounded_channel();
-    let listed = Arc::new(Notify::new());
-    let work = async {
-        tokio::join!(
-            reconcile_all(context.clone(), writer, deleted_sender, listed.clone()),
-            deleted::cancel_deleted(context.clone(), reader.clone(), deleted_receiver, listed.clone()),
-            statuses::show_changes(context.clone(), reader.clone()),
-            expire::delete_expired(context.clone()),
-        )
-    };
-    stop.run_until_cancelled(work).await;
-}
-
 /// A resource whose deletion was seen.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deleted {
-    pub uid: Uuid,
+    pub(super) uid: Uuid,
     /// The job that its name stands for, if the gateway may have made it.
-    pub named_job: Option<JobId>,
+    pub(super) named_job: Option<JobId>,
 }
 
-async fn reconcile_all(
+/// What the watch and those who look for deleted resources tell each other.
+pub(super) struct Signals {
+    /// Each deletion that was seen.
+    pub(super) deleted: mpsc::UnboundedSender<Deleted>,
+    /// All resources were listed anew: what was deleted unseen is not in the cache any more.
+    pub(super) listed: Arc<Notify>,
+    /// The resources on record were forgotten: those that are there are to be looked at again.
+    pub(super) forgotten: Arc<Notify>,
+}
+
+pub(super) async fn reconcile_all(
     context: Arc<Context>,
-    writer: Writer<ScoringJob>,
-    deleted: mpsc::UnboundedSender<Deleted>,
-    listed: Arc<Notify>,
+    cache: Writer<Seen<ScoringJob>>,
+    Signals { deleted, listed, forgotten }: Signals,
 ) {
-    let reader = writer.as_reader();
+    let reader = cache.as_reader();
     let naming = context.clone();
-    let changes = watcher(context.watched::<ScoringJob>(), watch_config())
-        .default_backoff()
-        .modify(|resource| {
-            resource.managed_fields_mut().clear();
-        })
-        .reflect(writer)
+    let changes = watch(context.watched::<ScoringJob>(), cache)
         .inspect(move |event| match event {
-            // A relist drops what was deleted unseen; whoever compares is told.
             Ok(Event::InitDone) => listed.notify_one(),
             Ok(Event::Delete(resource)) => {
                 if let Ok(reference) = naming.reference(resource) {
@@ -79,6 +63,7 @@ async fn reconcile_all(
         .predicate_filter(predicates::generation, Default::default());
     Controller::for_stream(changes, reader)
         .with_config(controller::Config::default().concurrency(CONCURRENT_RECONCILIATIONS))
+        .reconcile_all_on(each_time(forgotten))
         .run(reconcile, after_error, context)
         .for_each(|outcome| async move {
             if let Err(error) = outcome {
@@ -87,11 +72,3 @@ async fn reconcile_all(
         })
         .await;
 }
-
-/// Watches are short, so that a server that is silently gone is noticed; see [`crate::cluster`].
-pub(crate) fn watch_config() -> watcher::Config {
-    watcher::Config::default().timeout(WATCH_SECONDS).page_size(1000)
-}
-
-/// How long a loop rests when there was nothing to do.
-pub(super) const REST: Duration = Duration::from_millis(100);

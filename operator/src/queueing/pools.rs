@@ -15,7 +15,7 @@ use super::audit::keep_true;
 
 /// Keeps the queues of the configured pools true, and of every other that has active jobs: a gateway may know more
 /// pools than this operator does. Runs until the process stops.
-pub async fn keep_all_true(
+pub(crate) async fn keep_all_true(
     keeper: QueueKeeper,
     configured: Vec<Pool>,
     audit_every: Duration,

@@ -16,7 +16,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PAGE: u32 = 1000;
 
 /// Sweeps until the process stops.
-pub async fn sweep(keeper: QueueKeeper, sweep_after: Duration, shutdown: Shutdown) {
+pub(crate) async fn sweep(keeper: QueueKeeper, sweep_after: Duration, shutdown: Shutdown) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let outage = Outage::of("sweeping");

@@ -9,13 +9,13 @@ use uuid::Uuid;
 
 use crate::world::{World, uid};
 
-fn in_phase(phase: Phase) -> impl Fn(Option<&ScoringJob>) -> bool {
+pub(crate) fn in_phase(phase: Phase) -> impl Fn(Option<&ScoringJob>) -> bool {
     move |job: Option<&ScoringJob>| {
         job.and_then(|job| job.status.as_ref()).and_then(|status| status.phase) == Some(phase)
     }
 }
 
-fn condition<'a>(
+pub(crate) fn condition<'a>(
     job: &'a ScoringJob,
     kind: &str,
 ) -> Option<&'a k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
@@ -242,5 +242,19 @@ async fn an_expired_resource_is_deleted_and_its_row_stays() -> Result<()> {
     let row =
         world.until_row(id, "without a resource", |row| matches!(row.mirror, Mirror::Gone { .. })).await?;
     assert_eq!((row.status, row.score), (JobStatus::Done, Some(81.5)));
+    operator.stop().await
+}
+
+#[tokio::test]
+async fn how_long_a_resource_stays_can_be_changed_after_its_job_has_ended() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator("a").await?;
+    world.create_job("mine", world.submission().await?, &world.knobs()).await?;
+    let claim = start_as(&world, "scorer-1").await?;
+    finish(&world, claim, done()).await?;
+    world.until("mine", "DONE", in_phase(Phase::Done)).await?;
+    let patch = Patch::Merge(json!({ "spec": { "ttlSecondsAfterFinished": 0 } }));
+    world.api::<ScoringJob>().patch("mine", &PatchParams::default(), &patch).await?;
+    world.until::<ScoringJob>("mine", "gone", |job: Option<&ScoringJob>| job.is_none()).await?;
     operator.stop().await
 }

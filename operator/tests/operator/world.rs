@@ -13,10 +13,11 @@ use operator::Settings;
 use operator::cluster::Kind;
 use queue::Queue;
 use redis::aio::MultiplexedConnection;
-use resources::{KnobsSpec, ScoringJob, ScoringJobSpec};
+use resources::{KnobsSpec, MADE_BY_GATEWAY, MANAGED_BY, ScoringJob, ScoringJobSpec};
 use runtime::Shutdown;
 use serde::Serialize;
 use store::{Accepted, JobRow, NewJob, Store};
+use testkit::Kubernetes;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 use tokio::task::JoinHandle;
@@ -32,7 +33,7 @@ pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) namespace: String,
     pub(crate) pool: Pool,
-    database_url: String,
+    pub(crate) database_url: String,
     redis_url: String,
     kubeconfig: std::path::PathBuf,
 }
@@ -56,13 +57,19 @@ impl World {
         let kubernetes = testkit::kubernetes().await?;
         static DEFINED: OnceCell<()> = OnceCell::const_new();
         DEFINED.get_or_try_init(|| kubernetes.apply_definitions()).await?;
+        World::on(&kubernetes).await
+    }
+
+    /// On a cluster that has the definitions of the custom resources.
+    pub(crate) async fn on(kubernetes: &Kubernetes) -> Result<World> {
         let database_url = testkit::fresh_database().await?;
         let redis_url = testkit::redis_url().await?;
         store::migrate(&database_url).await?;
         let store = Store::connect(&store::Settings::new(&database_url))?;
         store.ensure_rubrics(&[rubric("default")]).await?;
         let lease = LeaseSettings::renewed_by_thirds(Duration::from_secs(30))?;
-        let namespace = testkit::fresh_namespace().await?;
+        let namespace = format!("test-{}", Uuid::new_v4().simple());
+        kubernetes.kubectl(&["create", "namespace", &namespace]).await?;
         Ok(World {
             store,
             queue: Queue::connect(&redis_url, lease)?,
@@ -71,12 +78,17 @@ impl World {
             namespace,
             database_url,
             redis_url,
-            kubeconfig: kubernetes.kubeconfig,
+            kubeconfig: kubernetes.kubeconfig.clone(),
         })
     }
 
     /// Starts an operator of this name.
     pub(crate) async fn operator(&self, name: &str) -> Result<Running> {
+        self.operator_that_leads(name, "3s").await
+    }
+
+    /// Starts an operator of this name with such a lease of leadership.
+    pub(crate) async fn operator_that_leads(&self, name: &str, leader_lease: &str) -> Result<Running> {
         let kubeconfig = self.kubeconfig.to_str().context("a path in UTF-8")?;
         let arguments = [
             ("--database-url", self.database_url.as_str()),
@@ -86,7 +98,7 @@ impl World {
             ("--kubeconfig", kubeconfig),
             ("--pools", self.pool.as_str()),
             ("--name", name),
-            ("--leader-lease", "3s"),
+            ("--leader-lease", leader_lease),
             ("--sweep-after", "2s"),
             ("--audit-every", "1s"),
         ];
@@ -155,6 +167,12 @@ impl World {
         self.create(&ScoringJob::new(name, spec)).await
     }
 
+    /// The resource of a job, made as the gateway does.
+    pub(crate) async fn create_job_as_gateway(&self, job: Uuid, submission_id: Uuid) -> Result<ScoringJob> {
+        let spec = ScoringJobSpec { submission_id, knobs: KnobsSpec::from(&self.knobs()) };
+        self.create(&as_gateway(ScoringJob::new(&job.to_string(), spec))).await
+    }
+
     pub(crate) async fn create<K: Kind + Serialize>(&self, resource: &K) -> Result<K> {
         Ok(self.api().create(&PostParams::default(), resource).await?)
     }
@@ -191,6 +209,12 @@ impl World {
         eventually(&format!("{jobs} jobs are ready"), read, |depth| depth.ready == jobs).await?;
         Ok(())
     }
+}
+
+/// Says of a resource that the gateway made it.
+pub(crate) fn as_gateway<K: Kind>(mut resource: K) -> K {
+    resource.labels_mut().insert(MANAGED_BY.to_owned(), MADE_BY_GATEWAY.to_owned());
+    resource
 }
 
 pub(crate) fn uid<K: Kind>(resource: &K) -> Result<Uuid> {
