@@ -5,6 +5,7 @@
 
 mod apiserver;
 mod burst;
+mod documents;
 mod kubectl;
 mod network;
 mod operators;
