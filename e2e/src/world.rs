@@ -130,8 +130,9 @@ impl World {
         until("an operator leads", PATIENCE, async || {
             let holder = self.leader().await?;
             let place = self.stack.operators.iter().position(|operator| {
-                let pid = operator.pid().map(|pid| format!("-{pid}"));
-                holder.as_ref().zip(pid).is_some_and(|(holder, pid)| holder.ends_with(&pid))
+                // The host's name, the process, and what tells it from others of that name.
+                let pid = operator.pid().map(|pid| format!("-{pid}_"));
+                holder.as_ref().zip(pid).is_some_and(|(holder, pid)| holder.contains(&pid))
             });
             Ok(place.map_or_else(|| Seen::NotYet(format!("the Lease is held by {holder:?}")), Seen::Yes))
         })
