@@ -26,6 +26,10 @@ WITH item AS (
 INSERT INTO current_rubrics AS c (name, version) SELECT name, version FROM item
 ON CONFLICT (name) DO UPDATE SET version = excluded.version, since = now() WHERE c.version <> excluded.version";
 
+const ARE_CURRENT: &str = "
+SELECT count(*) = cardinality($1::text[])
+FROM current_rubrics JOIN unnest($1::text[], $2::text[]) AS t (name, version) USING (name, version)";
+
 const SPEC: &str = "
 SELECT spec::text FROM rubrics WHERE name = $1 AND version = $2";
 
@@ -43,13 +47,19 @@ impl Store {
         self.ensure_rubrics(&builtins.collect::<Vec<_>>()).await
     }
 
-    /// Stores these versions if they are new, and makes each the one that new jobs of its name get.
+    /// Stores these versions if they are new, and makes each the one that new jobs of its name get. Writes nothing when
+    /// they are that already, as at almost every start of a program.
     ///
     /// # Errors
     /// `Invalid` when a spec is not JSON.
     pub async fn ensure_rubrics(&self, rubrics: &[RubricVersion]) -> Result<(), StoreError> {
         let names: Vec<&str> = rubrics.iter().map(|r| r.name.as_str()).collect();
         let versions: Vec<&str> = rubrics.iter().map(|r| r.version.as_str()).collect();
+        let are_current: Option<(bool,)> =
+            self.optional(sqlx::query_as(ARE_CURRENT).bind(&names).bind(&versions)).await?;
+        if are_current == Some((true,)) {
+            return Ok(());
+        }
         let specs: Vec<&str> = rubrics.iter().map(|r| r.spec.as_str()).collect();
         self.execute(sqlx::query(ENSURE).bind(names).bind(versions).bind(specs)).await.map(drop)
     }
