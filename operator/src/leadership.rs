@@ -62,7 +62,7 @@ impl Candidate {
     where
         F: Future<Output = anyhow::Result<()>>,
     {
-        while let Some(held) = shutdown.unless_requested(self.await_turn()).await {
+        while let Some(held) = self.await_turn(shutdown).await {
             info!(holder = self.identity, "leading");
             self.metrics.leading.set(1);
             let stop = CancellationToken::new();
@@ -84,19 +84,22 @@ impl Candidate {
         Ok(())
     }
 
-    async fn await_turn(&self) -> Lease {
+    /// Waits for leadership. `None` when the stop was asked for meanwhile; it does not interrupt a request, whose effect
+    /// would be a Lease that nobody hands back.
+    async fn await_turn(&self, shutdown: &Shutdown) -> Option<Lease> {
         let mut seen = Observation::default();
         let outage = Outage::of("looking at the operators' Lease");
-        loop {
+        while !shutdown.is_requested() {
             match self.try_take(&mut seen).await {
-                Ok(Some(lease)) => return lease,
+                Ok(Some(lease)) => return Some(lease),
                 Ok(None) => outage.end(),
                 // Another was quicker.
                 Err(error) if error.is_conflict() => outage.end(),
                 Err(error) => outage.begin(&in_full(&error)),
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            shutdown.unless_requested(tokio::time::sleep(LOOK_EVERY)).await;
         }
+        None
     }
 
     async fn try_take(&self, seen: &mut Observation) -> Result<Option<Lease>, ClusterError> {
@@ -151,15 +154,25 @@ impl Candidate {
         (holder == Some(self.identity.as_str())).then_some(lease)
     }
 
-    /// Lets the next one in at once.
-    async fn release(&self, mut lease: Lease) {
+    /// Lets the next one in at once. Asked again once, since a standby would otherwise wait for the Lease to run out.
+    async fn release(&self, lease: Lease) {
+        let mut given_up = self.give_up(lease).await;
+        if given_up.is_err()
+            && let Some(lease) = self.still_mine().await
+        {
+            given_up = self.give_up(lease).await;
+        }
+        match given_up {
+            Ok(()) => info!(holder = self.identity, "handed leadership back"),
+            Err(error) => warn!(error = in_full(&error), "cannot hand leadership back: it will run out"),
+        }
+    }
+
+    async fn give_up(&self, mut lease: Lease) -> Result<(), ClusterError> {
         if let Some(spec) = &mut lease.spec {
             spec.holder_identity = None;
         }
-        match self.replace(&lease).await {
-            Ok(_) => info!(holder = self.identity, "handed leadership back"),
-            Err(error) => warn!(error = in_full(&error), "cannot hand leadership back: it will run out"),
-        }
+        self.replace(&lease).await.map(drop)
     }
 
     async fn replace(&self, lease: &Lease) -> Result<Lease, ClusterError> {
