@@ -118,6 +118,14 @@ impl Api {
         self.answer(self.request(Method::POST, path).json(body)).await
     }
 
+    /// A DELETE.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn delete(&self, path: &str) -> Result<Answer> {
+        self.answer(self.request(Method::DELETE, path)).await
+    }
+
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, format!("{}{path}", self.url))
     }

@@ -2,6 +2,7 @@
 //! tables and its resources as people see them, and waiting for events.
 
 pub mod api;
+pub mod chaos;
 pub mod gate;
 pub mod order;
 pub mod resources;

@@ -27,7 +27,8 @@ impl World {
         let known: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
         let lost: Vec<&Uuid> = accepted.iter().filter(|job| !known.contains(job)).collect();
         ensure!(lost.is_empty(), "accepted and lost: {lost:?}");
-        attempts_fit(&rows, &self.database.attempts().await?)?;
+        let misfits = misfits(&rows, &self.database.attempts().await?);
+        ensure!(misfits.is_empty(), "rows and attempts do not fit: {misfits:#?}");
         self.until_queue_holds(0, 0, 0).await?;
         until("every resource shows its row", LAG, async || {
             let differences = self.differences().await?;
@@ -53,7 +54,7 @@ impl World {
     }
 
     /// In what the resources differ from the rows.
-    async fn differences(&self) -> Result<Vec<String>> {
+    pub(crate) async fn differences(&self) -> Result<Vec<String>> {
         let rows = self.database.jobs().await?;
         let (mut of_own, mut differences) = (BTreeMap::new(), Vec::new());
         for row in &rows {
@@ -117,21 +118,38 @@ fn agree(one: Option<f64>, other: Option<f64>) -> bool {
     }
 }
 
-fn attempts_fit(rows: &[Row], attempts: &[Attempt]) -> Result<()> {
+/// In what rows and attempts do not fit, each with its job: every row has ended, each DONE row has exactly one attempt
+/// that says so, under the row's epoch, and each attempt spent is on the record.
+pub(crate) fn misfits(rows: &[Row], attempts: &[Attempt]) -> Vec<(Uuid, String)> {
     let mut of_job: BTreeMap<Uuid, Vec<&Attempt>> = BTreeMap::new();
     for attempt in attempts {
         of_job.entry(attempt.job_id).or_default().push(attempt);
     }
+    let mut misfits = Vec::new();
     for row in rows {
-        ensure!(!row.is_active(), "still active: {row:?}");
         let attempts = of_job.remove(&row.id).unwrap_or_default();
         let spent = attempts.iter().filter(|attempt| attempt.outcome != "released").count();
-        ensure!(usize::try_from(row.attempt)? == spent, "{row:?} has other attempts than {attempts:#?}");
-        let done = attempts.iter().filter(|attempt| attempt.outcome == "done").count();
-        ensure!(done == usize::from(row.status == "DONE"), "{row:?} was scored {done} times: {attempts:#?}");
+        let done: Vec<i64> = attempts
+            .iter()
+            .filter(|attempt| attempt.outcome == "done")
+            .map(|attempt| attempt.lease_epoch)
+            .collect();
+        let newest = attempts.iter().map(|attempt| attempt.lease_epoch).max();
+        let expected: &[i64] = if row.status == "DONE" { &[row.lease_epoch] } else { &[] };
+        if row.is_active() {
+            misfits.push((row.id, format!("still active: {row:?}")));
+        } else if usize::try_from(row.attempt).ok() != Some(spent) {
+            misfits.push((row.id, format!("{row:?} has other attempts than {attempts:#?}")));
+        } else if done != expected {
+            misfits.push((row.id, format!("{row:?} was scored {} times: {attempts:#?}", done.len())));
+        } else if newest > Some(row.lease_epoch) {
+            misfits.push((row.id, format!("{row:?} has an attempt newer than itself: {attempts:#?}")));
+        }
     }
-    ensure!(of_job.is_empty(), "attempts at no job: {of_job:#?}");
-    Ok(())
+    misfits.extend(
+        of_job.into_iter().map(|(job, attempts)| (job, format!("attempts at no job: {attempts:#?}"))),
+    );
+    misfits
 }
 
 fn job_difference(resource: &Resource, row: &Row) -> Option<String> {

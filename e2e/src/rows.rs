@@ -92,6 +92,8 @@ pub struct Attempt {
     pub outcome: String,
     /// When it began, in milliseconds.
     pub started_ms: i64,
+    /// When it ended, or was known to have, in milliseconds.
+    pub ended_ms: i64,
 }
 
 impl FromRow<'_, PgRow> for Attempt {
@@ -103,6 +105,7 @@ impl FromRow<'_, PgRow> for Attempt {
             scorer: row.try_get("scorer")?,
             outcome: row.try_get("outcome")?,
             started_ms: row.try_get("started_ms")?,
+            ended_ms: row.try_get("ended_ms")?,
         })
     }
 }
@@ -115,7 +118,8 @@ FROM scoring_jobs WHERE $1::uuid IS NULL OR id = $1 ORDER BY id";
 
 const ATTEMPTS: &str = "
 SELECT job_id, attempt, lease_epoch, scorer, outcome,
-  floor(extract(epoch FROM started_at) * 1000)::bigint AS started_ms
+  floor(extract(epoch FROM started_at) * 1000)::bigint AS started_ms,
+  floor(extract(epoch FROM ended_at) * 1000)::bigint AS ended_ms
 FROM scoring_attempts WHERE $1::uuid IS NULL OR job_id = $1 ORDER BY job_id, lease_epoch";
 
 const IN_A_WHILE: &str = "

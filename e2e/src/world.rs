@@ -33,6 +33,8 @@ pub struct World {
     pub stack: Stack,
     /// Its first gateway.
     pub api: Api,
+    /// All its gateways.
+    pub gateways: Vec<Api>,
     /// Its tables.
     pub database: Database,
 }
@@ -64,9 +66,7 @@ pub async fn alone_with(stack: StackBuilder, test: impl AsyncFnOnce(&World) -> R
 
 async fn run(turns: usize, stack: StackBuilder, test: impl AsyncFnOnce(&World) -> Result<()>) -> Result<()> {
     let _turns = TURNS.acquire_many(u32::try_from(turns)?).await?;
-    let stack = stack.start().await?;
-    let world =
-        World { api: Api::new(stack.url())?, database: Database::at(&stack.servers.database_url)?, stack };
+    let world = World::of(stack.start().await?)?;
     match test(&world).await {
         Ok(()) => Ok(()),
         Err(error) => Err(anyhow!("{error:?}\n{}", world.stack.log_tails())),
@@ -74,6 +74,17 @@ async fn run(turns: usize, stack: StackBuilder, test: impl AsyncFnOnce(&World) -
 }
 
 impl World {
+    /// A stack, and the ways to look at it.
+    ///
+    /// # Errors
+    /// When there can be no client of it.
+    pub fn of(stack: Stack) -> Result<World> {
+        let gateways: Vec<Api> =
+            stack.gateways.iter().map(|gateway| Api::new(gateway.url())).collect::<Result<_>>()?;
+        let api = gateways.first().context("a stack has a gateway")?.clone();
+        Ok(World { api, gateways, database: Database::at(&stack.servers.database_url)?, stack })
+    }
+
     /// The scorer of this name.
     ///
     /// # Errors

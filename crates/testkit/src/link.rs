@@ -1,18 +1,24 @@
 //! A stretch of network to a server that a test can spoil.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 /// What the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weather {
     /// All arrives.
     Fair,
+    /// All arrives, so much later, and the later the more there is.
+    Slow(Duration),
     /// The server hears, and its answers get lost.
     Mute,
     /// Nothing arrives, without a word to either side, until the weather changes.
@@ -88,6 +94,7 @@ impl Link {
 pub(crate) struct Routes {
     pub(crate) database_url: String,
     pub(crate) redis_url: String,
+    pub(crate) kubeconfig: PathBuf,
 }
 
 /// The links of one process to its servers.
@@ -97,21 +104,36 @@ pub struct Links {
     pub postgres: Link,
     /// To Redis.
     pub redis: Link,
+    /// To the API server.
+    pub kubernetes: Link,
 }
 
 impl Links {
-    /// Links to these servers, and the way by them.
-    pub(crate) async fn to(direct: &Routes) -> Result<(Links, Routes)> {
+    /// Links to these servers, and the way by them. The kubeconfig that leads over them is written to `kubeconfig`.
+    pub(crate) async fn to(direct: &Routes, kubeconfig: PathBuf) -> Result<(Links, Routes)> {
         let (postgres, database_url) = Link::to_url(&direct.database_url, Weather::Fair).await?;
         let (redis, redis_url) = Link::to_url(&direct.redis_url, Weather::Fair).await?;
-        Ok((Links { postgres, redis }, Routes { database_url, redis_url }))
+        let kubernetes = link_kubeconfig(&direct.kubeconfig, &kubeconfig).await?;
+        Ok((Links { postgres, redis, kubernetes }, Routes { database_url, redis_url, kubeconfig }))
     }
 
     /// Changes the weather on all of them.
     pub fn set(&self, weather: Weather) {
         self.postgres.set(weather);
         self.redis.set(weather);
+        self.kubernetes.set(weather);
     }
+}
+
+/// A link to the API server of a kubeconfig, and the same kubeconfig through the link. Its certificate is for the
+/// address, whatever the port.
+async fn link_kubeconfig(direct: &Path, through: &Path) -> Result<Link> {
+    let text = fs::read_to_string(direct).with_context(|| format!("read {}", direct.display()))?;
+    let server = text.lines().find_map(|line| line.trim().strip_prefix("server: ")).context("a server")?;
+    let (link, linked) = Link::to_url(&format!("{server}/"), Weather::Fair).await?;
+    let text = text.replace(server, linked.trim_end_matches('/'));
+    fs::write(through, text).with_context(|| format!("write {}", through.display()))?;
+    Ok(link)
 }
 
 async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<State>) -> Result<()> {
@@ -144,6 +166,9 @@ async fn copy(
         if length == 0 {
             to.shutdown().await?;
             return Ok(());
+        }
+        if let Weather::Slow(delay) = weather {
+            sleep(delay).await;
         }
         if !(answers && weather == Weather::Mute) {
             to.write_all(&buffer[..length]).await?;

@@ -114,7 +114,7 @@ impl StackBuilder {
         self
     }
 
-    /// Gives every process links of its own to Postgres and Redis, see [`Service::links`].
+    /// Gives every process links of its own to Postgres, Redis and the API server, see [`Service::links`].
     pub fn links(mut self) -> Self {
         self.links = true;
         self
@@ -219,11 +219,11 @@ impl StackBuilder {
         let mut gateways = Vec::new();
         for name in names("gateway", self.gateways) {
             let (port, metrics) = (place.port(&name)?, place.port(&format!("{name}-metrics"))?);
-            let (routes, links) = self.routes(stack).await?;
+            let (routes, links) = self.routes(place, &name, stack).await?;
             let launch = place
                 .launch(&name, programs.join("gateway"))
                 .env("ASSAY_DATABASE_URL", &routes.database_url)
-                .env("KUBECONFIG", &stack.servers.kubernetes.kubeconfig)
+                .env("KUBECONFIG", &routes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
                 .env("ASSAY_LISTEN", format!("127.0.0.1:{port}"))
@@ -242,12 +242,12 @@ impl StackBuilder {
         let mut operators = Vec::new();
         for name in names("operator", self.operators) {
             let port = place.port(&name)?;
-            let (routes, links) = self.routes(stack).await?;
+            let (routes, links) = self.routes(place, &name, stack).await?;
             let launch = place
                 .launch(&name, programs.join("operator"))
                 .env("ASSAY_DATABASE_URL", &routes.database_url)
                 .env("ASSAY_REDIS_URL", &routes.redis_url)
-                .env("KUBECONFIG", &stack.servers.kubernetes.kubeconfig)
+                .env("KUBECONFIG", &routes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
                 .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{port}"));
@@ -260,7 +260,7 @@ impl StackBuilder {
         let mut scorers = Vec::new();
         for (name, pool) in names("scorer", self.scorers).zip(self.pools.iter().cycle()) {
             let port = place.port(&name)?;
-            let (routes, links) = self.routes(stack).await?;
+            let (routes, links) = self.routes(place, &name, stack).await?;
             let launch = place
                 .launch(&name, programs.join("scorer"))
                 .env("ASSAY_DATABASE_URL", &routes.database_url)
@@ -274,15 +274,16 @@ impl StackBuilder {
     }
 
     /// How one process reaches the servers.
-    async fn routes(&self, stack: &Stack) -> Result<(Routes, Option<Links>)> {
+    async fn routes(&self, place: &Place, name: &str, stack: &Stack) -> Result<(Routes, Option<Links>)> {
         let direct = Routes {
             database_url: stack.servers.database_url.clone(),
             redis_url: stack.servers.redis_url.clone(),
+            kubeconfig: stack.servers.kubernetes.kubeconfig.clone(),
         };
         if !self.links {
             return Ok((direct, None));
         }
-        let (links, linked) = Links::to(&direct).await?;
+        let (links, linked) = Links::to(&direct, place.folder("links")?.join(name)).await?;
         Ok((linked, Some(links)))
     }
 }

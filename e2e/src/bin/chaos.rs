@@ -1,0 +1,53 @@
+//! `make chaos`: random faults against a whole Assay, and proof that nothing was lost and nothing done twice.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use e2e::chaos::{self, Size};
+
+/// Runs real processes under random faults, and compares everything afterwards.
+#[derive(Parser)]
+struct Arguments {
+    /// Jobs that clients ask for.
+    #[arg(long, env = "JOBS", default_value_t = 2_000)]
+    jobs: usize,
+    /// Faults.
+    #[arg(long, env = "FAULTS", default_value_t = 30)]
+    faults: usize,
+    /// Seeds, separated by commas, a run each; drawn by chance unless given.
+    #[arg(long, env = "SEED", value_delimiter = ',')]
+    seed: Vec<u64>,
+    /// Where logs and data go, in a folder for each seed.
+    #[arg(long, env = "CHAOS_DIR", default_value = "target/chaos")]
+    folder: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<()> {
+    let Arguments { jobs, faults, seed: seeds, folder } = arguments;
+    let seeds = if seeds.is_empty() { vec![rand::random_range(1..1_000_000)] } else { seeds };
+    for seed in seeds {
+        let folder = folder.join(format!("seed-{seed}"));
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+        let folder = folder.canonicalize()?;
+        println!("Seed {seed}: {jobs} jobs, {faults} faults; logs in {}", folder.display());
+        let report = chaos::run(Size { jobs, faults, seed }, &folder).await?;
+        println!("{report}");
+    }
+    Ok(())
+}

@@ -1,0 +1,176 @@
+//! What must hold when the faults are over and everything has come to rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use testkit::{Seen, until};
+use uuid::Uuid;
+
+use super::ledger::{Inflicted, Notes};
+use super::plan::LEASE;
+use crate::order::misfits;
+use crate::rows::{Attempt, Row};
+use crate::world::World;
+
+/// How long jobs may take to end once the faults are over: as long as the longest backoffs, leases and audits.
+const SETTLED_WITHIN: Duration = Duration::from_secs(180);
+
+/// How long statuses and the queue may lag behind rows that have ended.
+const SHOWN_WITHIN: Duration = Duration::from_secs(120);
+
+/// How long after a fault an attempt may still be lost by it: the lease, and finding out.
+const LOST_WITHIN: Duration = Duration::from_secs(LEASE.as_secs() + 2);
+
+/// Something that should not be.
+#[derive(Clone, Debug)]
+pub struct Violation {
+    /// Whose history tells of it, if it is about one job.
+    pub job: Option<Uuid>,
+    /// What is wrong.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+fn of_job(job: Uuid, what: impl Into<String>) -> Violation {
+    Violation { job: Some(job), what: what.into() }
+}
+
+fn of_all(what: impl Into<String>) -> Violation {
+    Violation { job: None, what: what.into() }
+}
+
+/// Waits until every job has ended. What is left at the limit is for [`violations`] to name.
+///
+/// # Errors
+/// When Postgres does not answer.
+pub async fn settle(world: &World) -> Result<()> {
+    let _ = until("every job has ended", SETTLED_WITHIN, async || {
+        const ACTIVE: &str = "SELECT count(*) FROM scoring_jobs WHERE completed_at IS NULL";
+        let (active,): (i64,) = sqlx::query_as(ACTIVE).fetch_one(&world.database.pool).await?;
+        Ok(Seen::when(active == 0, || format!("{active} are active")))
+    })
+    .await;
+    world.database.jobs().await.map(drop)
+}
+
+/// Everything that is wrong, by what Postgres, Redis, Kubernetes and the clients say.
+///
+/// # Errors
+/// When one of them does not say anything.
+pub async fn violations(world: &World, notes: &Notes, submissions: &[Uuid]) -> Result<Vec<Violation>> {
+    let (rows, attempts) = (world.database.jobs().await?, world.database.attempts().await?);
+    let mut violations = Vec::new();
+    violations.extend(misfits(&rows, &attempts).into_iter().map(|(job, what)| of_job(job, what)));
+    violations.extend(lost(&rows, notes, submissions));
+    violations.extend(spent_in_vain(&attempts, &notes.faults));
+    violations.extend(cancelled_in_vain(&rows, notes));
+    violations
+        .extend(notes.ended_by_themselves.iter().map(|what| of_all(format!("ended by itself: {what}"))));
+    violations.extend(panics(world)?);
+    violations.extend(left_behind(world).await?);
+    Ok(violations)
+}
+
+/// What was accepted and has no row.
+fn lost(rows: &[Row], notes: &Notes, submissions: &[Uuid]) -> Vec<Violation> {
+    let jobs: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
+    let scored: BTreeSet<Uuid> = rows.iter().map(|row| row.submission_id).collect();
+    let accepted = notes.jobs.keys().filter(|job| !jobs.contains(job));
+    let accepted = accepted.map(|job| of_job(*job, format!("job {job} was accepted and has no row")));
+    let requested = notes.requested.iter().filter(|job| !jobs.contains(job));
+    let requested = requested.map(|job| of_job(*job, format!("ScoringJob {job} was made and has no row")));
+    let in_batches = notes.in_batches.iter().chain(submissions).filter(|id| !scored.contains(id));
+    let in_batches = in_batches.map(|id| of_all(format!("submission {id} was to be scored and has no job")));
+    accepted.chain(requested).chain(in_batches).collect()
+}
+
+/// Attempts that were lost although nothing had happened to their scorer, so that a fault of the system was paid with
+/// them.
+fn spent_in_vain(attempts: &[Attempt], faults: &[Inflicted]) -> Vec<Violation> {
+    let mut of_scorer: BTreeMap<String, Vec<&Inflicted>> = BTreeMap::new();
+    for fault in faults {
+        if let Some(scorer) = fault.costs_leases_of() {
+            of_scorer.entry(scorer.to_string()).or_default().push(fault);
+        }
+    }
+    let late_ms = i64::try_from(LOST_WITHIN.as_millis()).unwrap_or(i64::MAX);
+    let is_explained = |attempt: &Attempt| {
+        of_scorer.get(&attempt.scorer).is_some_and(|faults| {
+            faults.iter().any(|fault| {
+                fault.from_ms <= attempt.ended_ms && attempt.started_ms <= fault.until_ms + late_ms
+            })
+        })
+    };
+    let in_vain = attempts.iter().filter(|attempt| attempt.outcome == "lease_lost" && !is_explained(attempt));
+    in_vain
+        .map(|attempt| {
+            of_job(attempt.job_id, format!("an attempt was lost with no fault of its scorer: {attempt:?}"))
+        })
+        .collect()
+}
+
+/// Jobs whose cancellation was confirmed, and that have ended otherwise.
+fn cancelled_in_vain(rows: &[Row], notes: &Notes) -> Vec<Violation> {
+    let by_id: BTreeMap<Uuid, &Row> = rows.iter().map(|row| (row.id, row)).collect();
+    let is_cancelled =
+        |job: &Uuid| by_id.get(job).is_some_and(|row| row.error_code.as_deref() == Some("cancelled"));
+    let others = notes.cancelled.iter().filter(|job| !is_cancelled(job));
+    others.map(|job| of_job(*job, format!("{job} was cancelled and is {:?}", by_id.get(job)))).collect()
+}
+
+/// Panics in the logs.
+fn panics(world: &World) -> Result<Vec<Violation>> {
+    let mut violations = Vec::new();
+    for service in world.stack.services() {
+        let log = fs::read(service.log()).with_context(|| format!("read the log of {}", service.name()))?;
+        let log = String::from_utf8_lossy(&log);
+        let lines = log.lines().filter(|line| line.contains("panicked"));
+        violations.extend(lines.map(|line| of_all(format!("{}: {line}", service.name()))));
+    }
+    Ok(violations)
+}
+
+/// What is left on Redis, in the table of what is to be queued, and among the resources, that the rows do not explain.
+async fn left_behind(world: &World) -> Result<Vec<Violation>> {
+    let mut last = Vec::new();
+    let shown = until("nothing is left behind", SHOWN_WITHIN, async || {
+        last = on_the_queue(world).await?;
+        last.extend(world.differences().await?.into_iter().map(of_all));
+        Ok(Seen::when(last.is_empty(), || format!("{} differences", last.len())))
+    })
+    .await;
+    Ok(if shown.is_ok() { Vec::new() } else { last })
+}
+
+async fn on_the_queue(world: &World) -> Result<Vec<Violation>> {
+    const KEYS: [(&str, &str); 6] = [
+        ("ZCARD", "ready"),
+        ("ZCARD", "delayed"),
+        ("ZCARD", "leases"),
+        ("HLEN", "ranks"),
+        ("HLEN", "epochs"),
+        ("HLEN", "expired"),
+    ];
+    const UNQUEUED: &str = "SELECT count(*) FROM scoring_unqueued";
+    let redis = world.stack.own_redis()?;
+    let mut left = Vec::new();
+    for (command, key) in KEYS {
+        let answer = redis.command(&format!("{command} {{assay:default}}:{key}")).await?;
+        if answer != ":0" {
+            left.push(of_all(format!("{key} on Redis holds {answer}, and all jobs have ended")));
+        }
+    }
+    let (unqueued,): (i64,) = sqlx::query_as(UNQUEUED).fetch_one(&world.database.pool).await?;
+    if unqueued > 0 {
+        left.push(of_all(format!("{unqueued} jobs are noted as not queued, and all have ended")));
+    }
+    Ok(left)
+}
