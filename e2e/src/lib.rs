@@ -2,6 +2,7 @@
 //! tables and its resources as people see them, and waiting for events.
 
 pub mod api;
+pub mod balancer;
 pub mod chaos;
 pub mod gate;
 pub mod order;
@@ -11,6 +12,7 @@ pub mod sources;
 pub mod world;
 
 pub use api::{Answer, Api};
+pub use balancer::Balancer;
 pub use gate::{Barrier, Gate};
 pub use resources::Resource;
 pub use rows::{Attempt, Database, Row};

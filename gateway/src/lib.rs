@@ -8,6 +8,7 @@ mod app;
 mod cluster;
 mod extract;
 mod knobs;
+mod leaving;
 mod metrics;
 mod problem;
 mod relay;

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
+use axum::middleware;
 use axum::serve::ListenerExt;
 use prometheus_client::registry::Registry;
 use runtime::{Health, Outage, Shutdown, serve_health};
@@ -20,6 +21,7 @@ use tracing::{debug, info, warn};
 use crate::accept::Acceptor;
 use crate::app::App;
 use crate::cluster::Cluster;
+use crate::leaving::leave_when_stopping;
 use crate::metrics::Metrics;
 use crate::relay::{self, Relayer};
 use crate::router::router;
@@ -99,7 +101,8 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         body_limit: settings.body_limit,
         metrics,
     });
-    let api = router(app).merge(health.probes());
+    let leaving = middleware::from_fn_with_state(shutdown.clone(), leave_when_stopping);
+    let api = router(app).merge(health.probes()).layer(leaving);
     info!(listen = %listeners.http.local_addr()?, namespace = settings.namespace, "serving");
     let grace_ends = tokio::select! {
         served = serve(listeners.http, api, &shutdown, settings.drain_delay, settings.drain_grace) => served?,

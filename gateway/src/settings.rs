@@ -47,8 +47,9 @@ pub struct Settings {
     /// How long a request may wait for the database before it is answered 503.
     #[arg(long, env = "ASSAY_REQUEST_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
     pub request_timeout: Duration,
-    /// How long to go on accepting connections after the signal to stop, for load balancers to notice.
-    #[arg(long, env = "ASSAY_DRAIN_DELAY", default_value = "0s", value_parser = duration::parse)]
+    /// How long to go on accepting connections after the signal to stop, for load balancers to notice. Each answer given
+    /// meanwhile ends its connection, so that clients turn to another gateway.
+    #[arg(long, env = "ASSAY_DRAIN_DELAY", default_value = "5s", value_parser = duration::parse)]
     pub drain_delay: Duration,
     /// How long requests under way, and then the relay, may take to finish after that.
     #[arg(long, env = "ASSAY_DRAIN_GRACE", default_value = "20s", value_parser = duration::parse)]

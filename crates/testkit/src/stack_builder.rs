@@ -226,6 +226,8 @@ impl StackBuilder {
                 .env("KUBECONFIG", &routes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
+                // There is no load balancer that would have to notice a stop.
+                .env("ASSAY_DRAIN_DELAY", "0s")
                 .env("ASSAY_LISTEN", format!("127.0.0.1:{port}"))
                 .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{metrics}"));
             gateways.push(Service::new(with(launch, &self.gateway_env), port, metrics, links));

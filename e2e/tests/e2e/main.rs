@@ -11,6 +11,7 @@ mod network;
 mod operators;
 mod postgres;
 mod redis;
+mod rolling;
 mod scorers;
 mod stops;
 mod walk;

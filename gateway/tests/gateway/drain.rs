@@ -58,3 +58,19 @@ async fn an_idle_connection_does_not_hold_up_a_stop() -> Result<()> {
     drop(idle);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_stopping_gateway_sends_its_clients_to_another() -> Result<()> {
+    let database = testkit::fresh_database().await?;
+    let gateway = Gateway::ready(&database, &["--drain-delay", "500ms"]).await?;
+    let client = reqwest::Client::new();
+    let connection = async || -> Result<Option<String>> {
+        let answer = client.get(format!("{}/api/scoring", gateway.url)).send().await?;
+        let header = answer.headers().get("connection");
+        Ok(header.map(|value| value.to_str().map(str::to_owned)).transpose()?)
+    };
+    assert_eq!(connection().await?, None, "connections are kept while it serves");
+    gateway.shutdown.request();
+    assert_eq!(connection().await?.as_deref(), Some("close"));
+    gateway.running.await?
+}

@@ -63,8 +63,11 @@ impl Gateway {
         let given = ["gateway", "--database-url", database];
         // What is in the environment of a test is not for it.
         let kubeconfig = ["--kubeconfig", NO_CLUSTER];
-        let defaults = if flags.contains(&"--kubeconfig") { &[][..] } else { &kubeconfig[..] };
-        let settings = Settings::try_parse_from(given.iter().chain(defaults).chain(flags))?;
+        // Nor is there a load balancer that would have to notice a stop.
+        let door = ["--drain-delay", "0s"];
+        let defaults = [kubeconfig, door].into_iter().filter(|[flag, _]| !flags.contains(flag));
+        let defaults: Vec<&str> = defaults.flatten().collect();
+        let settings = Settings::try_parse_from(given.iter().chain(&defaults).chain(flags))?;
         let free = async || TcpListener::bind("127.0.0.1:0").await;
         let listeners = Listeners { http: free().await?, metrics: free().await? };
         let url = format!("http://{}", listeners.http.local_addr()?);
