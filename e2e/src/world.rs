@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use testkit::{Service, Stack, StackBuilder};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::api::Api;
@@ -62,6 +62,14 @@ pub async fn with(stack: StackBuilder, test: impl AsyncFnOnce(&World) -> Result<
 /// As for [`with`].
 pub async fn alone_with(stack: StackBuilder, test: impl AsyncFnOnce(&World) -> Result<()>) -> Result<()> {
     run(TURNS_AT_ONCE, stack, test).await
+}
+
+/// The turn of a test that no other may run beside.
+///
+/// # Errors
+/// Never, as long as turns are given at all.
+pub async fn alone() -> Result<SemaphorePermit<'static>> {
+    Ok(TURNS.acquire_many(u32::try_from(TURNS_AT_ONCE)?).await?)
 }
 
 async fn run(turns: usize, stack: StackBuilder, test: impl AsyncFnOnce(&World) -> Result<()>) -> Result<()> {

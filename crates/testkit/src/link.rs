@@ -21,6 +21,8 @@ pub enum Weather {
     Slow(Duration),
     /// The server hears, and its answers get lost.
     Mute,
+    /// All arrives until a client sends these words; the answer to them is the first that gets lost.
+    MuteFrom(&'static str),
     /// Nothing arrives, without a word to either side, until the weather changes.
     Stalled,
     /// Connections break, and new ones too.
@@ -52,7 +54,7 @@ impl Link {
         let link = Link { port: listener.local_addr()?.port(), state: state.clone() };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                let state = state.subscribe();
+                let state = state.clone();
                 tokio::spawn(async move {
                     // A connection that breaks is what this is about.
                     let _ = carry(client, port, state).await;
@@ -136,7 +138,7 @@ async fn link_kubeconfig(direct: &Path, through: &Path) -> Result<Link> {
     Ok(link)
 }
 
-async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<State>) -> Result<()> {
+async fn carry(client: TcpStream, port: u16, state: Arc<watch::Sender<State>>) -> Result<()> {
     let State { weather, cuts } = *state.borrow();
     if weather == Weather::Cut {
         return Ok(());
@@ -144,20 +146,40 @@ async fn carry(client: TcpStream, port: u16, mut state: watch::Receiver<State>) 
     let server = TcpStream::connect(("127.0.0.1", port)).await?;
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let (requests, answers) = (state.clone(), state.clone());
+    let (requests, answers) = (state.subscribe(), state.subscribe());
+    let mut cut = state.subscribe();
     tokio::select! {
-        _ = state.wait_for(|state| state.cuts > cuts) => Ok(()),
+        _ = cut.wait_for(|state| state.cuts > cuts) => Ok(()),
         carried = async {
-            tokio::try_join!(copy(from_client, to_server, requests, false), copy(from_server, to_client, answers, true))
+            tokio::try_join!(
+                copy(from_client, to_server, requests, |words| hush(&state, words)),
+                copy(from_server, to_client, answers, |_| !matches!(state.borrow().weather, Weather::Mute)),
+            )
         } => carried.map(drop),
     }
+}
+
+/// Lets a client's words through, and loses the answers from now on if they are the ones that were waited for.
+fn hush(state: &watch::Sender<State>, words: &[u8]) -> bool {
+    state.send_if_modified(|state| match state.weather {
+        Weather::MuteFrom(awaited) if contains(words, awaited.as_bytes()) => {
+            state.weather = Weather::Mute;
+            true
+        }
+        _ => false,
+    });
+    true
+}
+
+fn contains(words: &[u8], awaited: &[u8]) -> bool {
+    words.windows(awaited.len()).any(|window| window == awaited)
 }
 
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut state: watch::Receiver<State>,
-    answers: bool,
+    passes: impl Fn(&[u8]) -> bool,
 ) -> Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -170,7 +192,7 @@ async fn copy(
         if let Weather::Slow(delay) = weather {
             sleep(delay).await;
         }
-        if !(answers && weather == Weather::Mute) {
+        if passes(&buffer[..length]) {
             to.write_all(&buffer[..length]).await?;
         }
     }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use e2e::chaos::{self, Size};
+use e2e::chaos::{self, Plan, Size};
 
 /// Runs real processes under random faults, and compares everything afterwards.
 #[derive(Parser)]
@@ -19,6 +20,9 @@ struct Arguments {
     /// Seeds, separated by commas, a run each; drawn by chance unless given.
     #[arg(long, env = "SEED", value_delimiter = ',')]
     seed: Vec<u64>,
+    /// Instead of random faults: Postgres, Redis and the API server away for so many seconds each.
+    #[arg(long, env = "OUTAGES")]
+    outages: Option<u64>,
     /// Where logs and data go, in a folder for each seed.
     #[arg(long, env = "CHAOS_DIR", default_value = "target/chaos")]
     folder: PathBuf,
@@ -36,7 +40,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<()> {
-    let Arguments { jobs, faults, seed: seeds, folder } = arguments;
+    let Arguments { jobs, faults, seed: seeds, outages, folder } = arguments;
     let seeds = if seeds.is_empty() { vec![rand::random_range(1..1_000_000)] } else { seeds };
     for seed in seeds {
         let folder = folder.join(format!("seed-{seed}"));
@@ -45,8 +49,13 @@ async fn run(arguments: Arguments) -> Result<()> {
         }
         std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         let folder = folder.canonicalize()?;
-        println!("Seed {seed}: {jobs} jobs, {faults} faults; logs in {}", folder.display());
-        let report = chaos::run(Size { jobs, faults, seed }, &folder).await?;
+        let plan = match outages {
+            None => Plan::of(Size { jobs, faults, seed }),
+            Some(seconds) => Plan::of_outages(Duration::from_secs(seconds)),
+        };
+        let size = Size { jobs, faults: plan.faults.len(), seed };
+        println!("Seed {seed}: {jobs} jobs, {} faults; logs in {}", size.faults, folder.display());
+        let report = chaos::run(&plan, size, &folder).await?;
         println!("{report}");
     }
     Ok(())

@@ -47,15 +47,20 @@ fn of_all(what: impl Into<String>) -> Violation {
     Violation { job: None, what: what.into() }
 }
 
-/// Waits until every job has ended. What is left at the limit is for [`violations`] to name.
+/// Waits until every request made with kubectl has become a job, and every job has ended. What is left at the limit is
+/// for [`violations`] to name.
 ///
 /// # Errors
 /// When Postgres does not answer.
-pub async fn settle(world: &World) -> Result<()> {
-    let _ = until("every job has ended", SETTLED_WITHIN, async || {
-        const ACTIVE: &str = "SELECT count(*) FROM scoring_jobs WHERE completed_at IS NULL";
-        let (active,): (i64,) = sqlx::query_as(ACTIVE).fetch_one(&world.database.pool).await?;
-        Ok(Seen::when(active == 0, || format!("{active} are active")))
+pub async fn settle(world: &World, notes: &Notes) -> Result<()> {
+    const OPEN: &str = "
+SELECT (SELECT count(*) FROM scoring_jobs WHERE completed_at IS NULL),
+  (SELECT count(*) FROM unnest($1::uuid[]) AS requested (id)
+    WHERE NOT EXISTS (SELECT FROM scoring_jobs j WHERE j.id = requested.id))";
+    let _ = until("every request is a job that has ended", SETTLED_WITHIN, async || {
+        let query = sqlx::query_as(OPEN).bind(&notes.requested);
+        let (active, requested): (i64, i64) = query.fetch_one(&world.database.pool).await?;
+        Ok(Seen::when(active + requested == 0, || format!("{active} are active, {requested} no jobs yet")))
     })
     .await;
     world.database.jobs().await.map(drop)

@@ -171,13 +171,10 @@ async fn until_ready(service: &Service, end: impl Future<Output = Result<()>>) -
     Ok(over.elapsed())
 }
 
-/// Waits until every process is ready, one that a fault has just hit as soon as that is over.
+/// Waits until every process is ready that no other fault has in its grip.
 async fn all_ready(keeper: &Keeper<'_>) -> Result<()> {
-    for role in [Role::Gateway, Role::Operator, Role::Scorer] {
-        for target in keeper.of_role(role) {
-            let (service, _turn) = keeper.take(target).await?;
-            service.ready().await?;
-        }
-    }
-    Ok(())
+    let roles = [Role::Gateway, Role::Operator, Role::Scorer];
+    let free = roles.into_iter().flat_map(|role| keeper.of_role(role));
+    let free: Vec<_> = free.filter_map(|target| keeper.take_if_free(target)).collect();
+    try_join_all(free.iter().map(|(service, _turn)| service.ready())).await.map(drop)
 }

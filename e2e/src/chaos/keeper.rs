@@ -62,6 +62,12 @@ impl<'a> Keeper<'a> {
         Ok((self.service(target)?, lock.lock().await))
     }
 
+    /// The process, and the right to treat it badly, unless somebody has that right now.
+    pub(crate) fn take_if_free(&self, target: Target) -> Option<(&'a Service, MutexGuard<'_, ()>)> {
+        let guard = self.processes.get(&target)?.try_lock().ok()?;
+        Some((self.service(target).ok()?, guard))
+    }
+
     /// Starts again whatever ended without a fault, for ever, and notes that it did.
     pub(crate) async fn restart_what_ends(&self, ledger: &Ledger) -> Result<()> {
         let mut looks = interval(LOOK_EVERY);

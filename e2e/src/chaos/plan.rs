@@ -206,6 +206,15 @@ impl Plan {
         Plan { faults }
     }
 
+    /// Postgres, Redis and the API server, each away for so long, one after the other.
+    pub fn of_outages(lasts: Duration) -> Plan {
+        let pause = Duration::from_secs(15);
+        let faults = [Fault::RestartPostgres, Fault::RestartRedis, Fault::RestartApiserver];
+        let at = |number: u32| Duration::from_secs(5) + (lasts + pause) * number;
+        let planned = |(number, fault)| Planned { at: at(number), lasts, fault };
+        Plan { faults: (0..).zip(faults).map(planned).collect() }
+    }
+
     /// How long clients go on asking: from before the first fault until after the last has begun.
     pub fn lasts(&self) -> Duration {
         self.faults.last().map_or(Duration::ZERO, |last| last.at) + Duration::from_secs(1)

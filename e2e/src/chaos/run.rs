@@ -29,8 +29,7 @@ const NAMED: usize = 20;
 /// # Errors
 /// What does not hold afterwards, with the seed and the history of jobs that it concerns; or that the stack could not be
 /// started, treated badly or looked at.
-pub async fn run(size: Size, folder: &Path) -> Result<Report> {
-    let plan = Plan::of(size);
+pub async fn run(plan: &Plan, size: Size, folder: &Path) -> Result<Report> {
     let stack = Stack::builder()
         .place(Place::owned(folder))
         .links()
@@ -52,7 +51,7 @@ pub async fn run(size: Size, folder: &Path) -> Result<Report> {
     let clients = Clients { world: &world, ledger: &ledger, held, seed: size.seed };
     let asking = clients.ask_for_all(&submissions, plan.lasts());
     let met = tokio::select! {
-        met = async { tokio::try_join!(asking, inflict_all(&plan, &keeper, &ledger)) } => met.map(drop),
+        met = async { tokio::try_join!(asking, inflict_all(plan, &keeper, &ledger)) } => met.map(drop),
         kept = keeper.restart_what_ends(&ledger) => kept,
         () = tides::come_and_go(&world.database, &rubric) => Ok(()),
     };
@@ -60,10 +59,10 @@ pub async fn run(size: Size, folder: &Path) -> Result<Report> {
         bail!("{error:?}\nseed {}\n{}", size.seed, world.stack.log_tails());
     }
     let (took, over) = (began.elapsed(), Instant::now());
-    settle(&world).await?;
+    let notes = ledger.notes();
+    settle(&world, &notes).await?;
     let settled = over.elapsed();
 
-    let notes = ledger.notes();
     let found = violations(&world, &notes, &submissions).await?;
     let (rows, attempts) = (world.database.jobs().await?, world.database.attempts().await?);
     let report = Report::of(size, took, settled, &notes, &rows, &attempts);

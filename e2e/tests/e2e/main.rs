@@ -5,6 +5,7 @@
 
 mod apiserver;
 mod burst;
+mod chaos;
 mod documents;
 mod kubectl;
 mod network;

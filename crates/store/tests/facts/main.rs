@@ -8,6 +8,7 @@ mod constraints;
 mod database;
 mod definitions;
 mod immutability;
+mod lost_answers;
 mod mirroring;
 mod outage;
 mod queueing;
