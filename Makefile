@@ -3,9 +3,11 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-control-plane up down demo test submit bench crds fmt lint build clean
+.PHONY: help setup setup-control-plane up down demo test submit bench chaos crds fmt lint build clean
 
-DEV := cargo run --quiet --package dev --
+# What `build` has built. (cargo run --package builds dependencies once more, with the features of that package alone.)
+BIN := $${CARGO_TARGET_DIR:-target}/debug
+DEV := $(BIN)/dev
 
 help: ## Show what there is
 	@echo "make TARGET [VARIABLE=value ...]"; echo
@@ -13,6 +15,7 @@ help: ## Show what there is
 	@echo; echo "make up, demo: SCORERS SCORER_CONCURRENCY SCORER_LEASE SCORER_GRACE OPERATORS OPERATOR_LEADER_LEASE GATEWAYS POOLS"
 	@echo "               MIRROR_BATCH_OVERFLOW CONTROLLER_MANAGER, GATEWAY_ENV OPERATOR_ENV SCORER_ENV='A=1 B=2',"
 	@echo "               ASSAY_DEV_DATABASE_URL ASSAY_DEV_REDIS_URL ASSAY_DEV_KUBECONFIG (use these instead of our own)"
+	@echo "make chaos:    JOBS FAULTS SEED=1,2,3, or OUTAGES=60 (seconds without Postgres, without Redis, without the API server)"
 	@echo "make bench:    BENCH_JOBS BENCH_SECONDS BENCH_CONCURRENCY=5,50 BENCH_RUBRIC"
 
 setup: ## Install what is missing (quiet when nothing is)
@@ -27,7 +30,7 @@ build: ## Build all programs
 up: setup build ## Start everything and leave it running; .dev/env says how to reach it
 	@$(DEV) up
 
-down: ## Stop what `make up` started, leaving nothing behind
+down: build ## Stop what `make up` started, leaving nothing behind
 	@$(DEV) down
 
 demo: setup build ## Score real source files from nothing to `kubectl get scoringjobs` (SUBMISSIONS=folder)
@@ -39,8 +42,10 @@ submit: build ## Score each source file of a folder on the running stack (DIR=fo
 bench: setup-control-plane build ## Measure POST rate and drain on a stack of its own
 	@$(DEV) bench
 
-test: setup-control-plane lint ## Check format and lints, build, and run all tests against real servers
-	cargo build --workspace --bins
+chaos: setup-control-plane build ## Random faults against a whole Assay, then proof that nothing was lost or done twice
+	@$(BIN)/chaos
+
+test: setup-control-plane lint build ## Check format and lints, build, and run all tests against real servers
 	$(DEV) with-servers cargo test --workspace --no-fail-fast
 
 fmt: ## Format all code
@@ -50,8 +55,8 @@ lint: ## Check format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-crds: ## Write crds/ anew from the Rust types
-	cargo run --quiet --package operator -- crds
+crds: build ## Write crds/ anew from the Rust types
+	@$(BIN)/operator crds
 
 clean: down ## Stop everything and remove what was built here
 	cargo clean
