@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::future::try_join_all;
+use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use serde_json::{Value, json};
@@ -49,6 +50,19 @@ enum Way {
     WithKubectl,
 }
 
+/// A request for one job, now and then with choices.
+fn request(submission: Uuid, rubric: &str, random: &mut StdRng) -> Value {
+    let mut body = json!({ "submissionId": submission, "rubric": rubric });
+    if random.random_bool(0.1) {
+        body["priority"] = random.random_range(0..=9).into();
+    }
+    if random.random_bool(0.05) {
+        let later = Timestamp::now() + Duration::from_millis(random.random_range(100..5_000));
+        body["notBefore"] = later.to_string().into();
+    }
+    body
+}
+
 impl Clients<'_> {
     /// Has all submissions scored in some way or other, spread over the time. Returns once all were accepted.
     pub(crate) async fn ask_for_all(&self, submissions: &[Uuid], within: Duration) -> Result<()> {
@@ -79,13 +93,17 @@ impl Clients<'_> {
                 let mut jobs = Vec::with_capacity(submissions.len());
                 for submission in submissions {
                     let first = random.random_range(0..self.world.stack.gateways.len());
-                    let job = self.ask(first, *submission, &rubric).await?;
+                    let body = request(*submission, &rubric, random);
+                    let job = self.ask(first, &body).await?;
                     if random.random_bool(0.02) {
                         // As a client that was cut off does, which cannot know.
-                        self.ask(first, *submission, &rubric).await?;
+                        self.ask(first, &body).await?;
                     }
                     if random.random_bool(0.03) {
                         self.cancel(first, job).await?;
+                    }
+                    if random.random_bool(0.02) {
+                        self.score_again(first, job).await?;
                     }
                     jobs.push(job);
                 }
@@ -107,13 +125,19 @@ impl Clients<'_> {
         }
     }
 
-    async fn ask(&self, first: usize, submission: Uuid, rubric: &str) -> Result<Uuid> {
-        let body = json!({ "submissionId": submission, "rubric": rubric });
-        let answer = self.patiently(first, async |api| api.ask(&body).await).await?;
+    async fn ask(&self, first: usize, body: &Value) -> Result<Uuid> {
+        let answer = self.patiently(first, async |api| api.ask(body).await).await?;
         let job = answer.job()?;
-        self.ledger
-            .told(job, format!("POST for {submission} under {rubric}: {} {}", answer.status, answer.body));
+        self.ledger.told(job, format!("POST {body}: {} {}", answer.status, answer.body));
         Ok(job)
+    }
+
+    /// Asks for another score of the same submission; as long as a job of it is active, that one is the answer.
+    async fn score_again(&self, first: usize, job: Uuid) -> Result<()> {
+        let path = format!("/api/scoring/{job}/retry");
+        let answer = self.patiently(first, async |api| api.post(&path, &json!({})).await).await?;
+        self.ledger.told(answer.job()?, format!("retry of {job}: {} {}", answer.status, answer.body));
+        Ok(())
     }
 
     async fn ask_together(&self, submissions: &[Uuid], rubric: &str, random: &mut StdRng) -> Result<()> {

@@ -37,6 +37,7 @@ async fn inflict(planned: Planned, keeper: &Keeper<'_>, ledger: &Ledger) -> Resu
         Fault::Pause(target) => pause(target, lasts, keeper).await?,
         Fault::Roll(role) => roll(role, keeper).await?,
         Fault::Network(target, line, trouble) => spoil(target, line, trouble, lasts, keeper).await?,
+        Fault::Split(target) => split(target, lasts, keeper).await?,
         Fault::EmptyRedis => {
             let _turn = keeper.redis.lock().await;
             let from_ms = now_ms();
@@ -50,6 +51,16 @@ async fn inflict(planned: Planned, keeper: &Keeper<'_>, ledger: &Ledger) -> Resu
             sleep(lasts).await;
             let over = Instant::now();
             redis.start_again().await?;
+            all_ready(keeper).await?;
+            (from_ms, vec![over.elapsed()])
+        }
+        Fault::PauseRedis => {
+            let _turn = keeper.redis.lock().await;
+            let (from_ms, redis) = (now_ms(), keeper.stack().own_redis()?);
+            redis.pause().await?;
+            sleep(lasts).await;
+            let over = Instant::now();
+            redis.resume()?;
             all_ready(keeper).await?;
             (from_ms, vec![over.elapsed()])
         }
@@ -79,6 +90,16 @@ async fn inflict(planned: Planned, keeper: &Keeper<'_>, ledger: &Ledger) -> Resu
             sleep(lasts).await;
             let over = Instant::now();
             cluster.start_etcd().await?;
+            cluster.start_apiserver().await?;
+            (from_ms, vec![over.elapsed()])
+        }
+        Fault::PauseApiserver => {
+            let _turn = keeper.cluster.lock().await;
+            let (from_ms, cluster) = (now_ms(), keeper.stack().own_control_plane()?);
+            cluster.apiserver().pause().await?;
+            sleep(lasts).await;
+            let over = Instant::now();
+            cluster.apiserver().resume()?;
             cluster.start_apiserver().await?;
             (from_ms, vec![over.elapsed()])
         }
@@ -148,10 +169,23 @@ async fn spoil(
         }
     }
     link.set(Weather::Fair);
-    let over = Instant::now();
+    Ok((from_ms, vec![ready_again(target, keeper).await?]))
+}
+
+async fn split(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<Times> {
+    let (links, from_ms) = (keeper.service(target)?.links()?, now_ms());
+    links.set(Weather::Stalled);
+    sleep(lasts).await;
+    links.set(Weather::Fair);
+    Ok((from_ms, vec![ready_again(target, keeper).await?]))
+}
+
+/// How long it takes until a process is ready after trouble with its network; that another fault has it is not counted.
+async fn ready_again(target: Target, keeper: &Keeper<'_>) -> Result<Duration> {
     let (service, _turn) = keeper.take(target).await?;
+    let over = Instant::now();
     service.ready().await?;
-    Ok((from_ms, vec![over.elapsed()]))
+    Ok(over.elapsed())
 }
 
 fn link(service: &Service, line: Line) -> Result<&Link> {

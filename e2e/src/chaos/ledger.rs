@@ -40,7 +40,10 @@ impl Inflicted {
     /// The scorer that may have lost its leases by this fault.
     pub fn costs_leases_of(&self) -> Option<Target> {
         match self.fault {
-            Fault::Kill(target) | Fault::Pause(target) | Fault::Network(target, Line::Redis, _)
+            Fault::Kill(target)
+            | Fault::Pause(target)
+            | Fault::Split(target)
+            | Fault::Network(target, Line::Redis, _)
                 if target.role == Role::Scorer =>
             {
                 Some(target)

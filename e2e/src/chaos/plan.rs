@@ -74,8 +74,12 @@ pub enum Fault {
     Roll(Role),
     /// The network between a process and a server.
     Network(Target, Line, Trouble),
+    /// The network between a process and all servers at once: silence.
+    Split(Target),
     /// FLUSHALL.
     EmptyRedis,
+    /// SIGSTOP to Redis; SIGCONT later. Meanwhile it is a peer that takes connections and never answers.
+    PauseRedis,
     /// SIGKILL to Redis, which keeps nothing; started again later.
     RestartRedis,
     /// Postgres ends as in a crash; started again later.
@@ -84,6 +88,8 @@ pub enum Fault {
     RestartApiserver,
     /// SIGKILL to etcd; started again later.
     RestartEtcd,
+    /// SIGSTOP to kube-apiserver; SIGCONT later.
+    PauseApiserver,
 }
 
 impl Fault {
@@ -103,11 +109,14 @@ impl Fault {
             Fault::Network(_, _, Trouble::Silence) => "connections gone silent",
             Fault::Network(_, _, Trouble::Cut) => "connections cut",
             Fault::Network(_, _, Trouble::Delay) => "connections delayed",
+            Fault::Split(_) => "a process cut off from everything",
             Fault::EmptyRedis => "FLUSHALL",
+            Fault::PauseRedis => "pause of Redis",
             Fault::RestartRedis => "kill -9 of Redis",
             Fault::RestartPostgres => "immediate stop of Postgres",
             Fault::RestartApiserver => "kill -9 of kube-apiserver",
             Fault::RestartEtcd => "kill -9 of etcd",
+            Fault::PauseApiserver => "pause of kube-apiserver",
         }
     }
 }
@@ -158,7 +167,7 @@ pub const LEADER_LEASE: Duration = Duration::from_secs(3);
 const GAP_MS: std::ops::Range<u64> = 400..1_800;
 
 /// How often each kind is drawn before any is drawn again: the deck that plans are dealt from.
-const DECK: [(Kind, usize); 14] = [
+const DECK: [(Kind, usize); 15] = [
     (Kind::Kill(Role::Scorer), 4),
     (Kind::Kill(Role::Gateway), 2),
     (Kind::Kill(Role::Operator), 2),
@@ -170,9 +179,10 @@ const DECK: [(Kind, usize); 14] = [
     (Kind::Network(Trouble::Silence), 2),
     (Kind::Network(Trouble::Cut), 2),
     (Kind::Network(Trouble::Delay), 1),
-    (Kind::Redis, 3),
+    (Kind::Split, 2),
+    (Kind::Redis, 4),
     (Kind::Postgres, 2),
-    (Kind::Cluster, 2),
+    (Kind::Cluster, 3),
 ];
 
 #[derive(Clone, Copy)]
@@ -181,6 +191,7 @@ enum Kind {
     Pause(Role),
     Roll,
     Network(Trouble),
+    Split,
     Redis,
     Postgres,
     Cluster,
@@ -230,7 +241,7 @@ fn draw(kind: Kind, random: &mut StdRng) -> (Fault, Duration) {
         Kind::Pause(Role::Operator) => between(3_500, 6_000),
         Kind::Pause(Role::Gateway) => between(300, 3_000),
         Kind::Roll => Duration::ZERO,
-        Kind::Network(Trouble::Silence) => between(500, 8_000),
+        Kind::Network(Trouble::Silence) | Kind::Split => between(500, 8_000),
         Kind::Network(_) => between(200, 3_000),
         Kind::Redis | Kind::Postgres => between(0, 2_500),
         Kind::Cluster => between(0, 4_000),
@@ -243,17 +254,20 @@ fn draw(kind: Kind, random: &mut StdRng) -> (Fault, Duration) {
             let target = target(role(random), random);
             Fault::Network(target, line(target.role, random), trouble)
         }
-        Kind::Redis if random.random_bool(0.6) => Fault::EmptyRedis,
-        Kind::Redis => Fault::RestartRedis,
+        Kind::Split => Fault::Split(target(role(random), random)),
+        Kind::Redis => one_of([Fault::EmptyRedis, Fault::RestartRedis, Fault::PauseRedis], random),
         Kind::Postgres => Fault::RestartPostgres,
-        Kind::Cluster if random.random_bool(0.7) => Fault::RestartApiserver,
-        Kind::Cluster => Fault::RestartEtcd,
+        Kind::Cluster => one_of([Fault::RestartApiserver, Fault::RestartEtcd, Fault::PauseApiserver], random),
     };
     (fault, lasts)
 }
 
+fn one_of<T: Copy, const N: usize>(choices: [T; N], random: &mut StdRng) -> T {
+    choices[random.random_range(0..N)]
+}
+
 fn role(random: &mut StdRng) -> Role {
-    [Role::Gateway, Role::Operator, Role::Scorer][random.random_range(0..3)]
+    one_of([Role::Gateway, Role::Operator, Role::Scorer], random)
 }
 
 fn target(role: Role, random: &mut StdRng) -> Target {
@@ -293,7 +307,7 @@ mod tests {
     fn a_long_plan_has_every_kind_of_fault() {
         let kinds: BTreeSet<&str> =
             Plan::of(SIZE).faults.iter().map(|planned| planned.fault.kind()).collect();
-        assert_eq!(kinds.len(), 18, "{kinds:#?}");
+        assert_eq!(kinds.len(), 21, "{kinds:#?}");
     }
 
     #[test]

@@ -96,12 +96,15 @@ fn takeovers(faults: &[Inflicted], attempts: &[Attempt]) -> Vec<Duration> {
             let delays = |other: &&Inflicted| {
                 let meets = other.from_ms <= attempt.ended_ms && kill.from_ms <= other.until_ms;
                 let harmless = match other.fault {
-                    Fault::Kill(target) | Fault::Pause(target) | Fault::Network(target, _, _) => {
-                        target.role == Role::Gateway
-                    }
+                    Fault::Kill(target)
+                    | Fault::Pause(target)
+                    | Fault::Split(target)
+                    | Fault::Network(target, _, _) => target.role == Role::Gateway,
                     Fault::Roll(role) => role == Role::Gateway,
-                    Fault::RestartApiserver | Fault::RestartEtcd => true,
-                    Fault::EmptyRedis | Fault::RestartRedis | Fault::RestartPostgres => false,
+                    Fault::RestartApiserver | Fault::RestartEtcd | Fault::PauseApiserver => true,
+                    Fault::EmptyRedis | Fault::RestartRedis | Fault::PauseRedis | Fault::RestartPostgres => {
+                        false
+                    }
                 };
                 meets && !harmless && other.from_ms != kill.from_ms
             };
