@@ -107,10 +107,13 @@ fn spent_in_vain(attempts: &[Attempt], faults: &[Inflicted]) -> Vec<Violation> {
         }
     }
     let late_ms = i64::try_from(LOST_WITHIN.as_millis()).unwrap_or(i64::MAX);
+    // What was claimed before a pause is started after it.
+    let woken_ms = 1_000;
     let is_explained = |attempt: &Attempt| {
         of_scorer.get(&attempt.scorer).is_some_and(|faults| {
             faults.iter().any(|fault| {
-                fault.from_ms <= attempt.ended_ms && attempt.started_ms <= fault.until_ms + late_ms
+                attempt.started_ms <= fault.until_ms + woken_ms
+                    && (fault.from_ms..=fault.until_ms + late_ms).contains(&attempt.ended_ms)
             })
         })
     };

@@ -179,7 +179,7 @@ const DECK: [(Kind, usize); 15] = [
     (Kind::Network(Trouble::Silence), 2),
     (Kind::Network(Trouble::Cut), 2),
     (Kind::Network(Trouble::Delay), 1),
-    (Kind::Split, 2),
+    (Kind::Split, 4),
     (Kind::Redis, 4),
     (Kind::Postgres, 2),
     (Kind::Cluster, 3),
@@ -211,7 +211,9 @@ impl Plan {
             }
             let Some(kind) = deck.pop() else { continue };
             at += Duration::from_millis(random.random_range(GAP_MS));
-            let (fault, lasts) = draw(kind, &mut random);
+            let fault = draw(kind, &mut random);
+            let (least, most) = lasts_ms(fault);
+            let lasts = Duration::from_millis(random.random_range(least..=most));
             faults.push(Planned { at, lasts, fault });
         }
         Plan { faults }
@@ -232,21 +234,8 @@ impl Plan {
     }
 }
 
-fn draw(kind: Kind, random: &mut StdRng) -> (Fault, Duration) {
-    let mut between = |least: u64, most: u64| Duration::from_millis(random.random_range(least..=most));
-    let lease_ms = LEASE.as_secs() * 1_000;
-    let lasts = match kind {
-        Kind::Kill(_) => between(0, 3_000),
-        Kind::Pause(Role::Scorer) => between(lease_ms * 3 / 2, lease_ms * 5 / 2),
-        Kind::Pause(Role::Operator) => between(3_500, 6_000),
-        Kind::Pause(Role::Gateway) => between(300, 3_000),
-        Kind::Roll => Duration::ZERO,
-        Kind::Network(Trouble::Silence) | Kind::Split => between(500, 8_000),
-        Kind::Network(_) => between(200, 3_000),
-        Kind::Redis | Kind::Postgres => between(0, 2_500),
-        Kind::Cluster => between(0, 4_000),
-    };
-    let fault = match kind {
+fn draw(kind: Kind, random: &mut StdRng) -> Fault {
+    match kind {
         Kind::Kill(role) => Fault::Kill(target(role, random)),
         Kind::Pause(role) => Fault::Pause(target(role, random)),
         Kind::Roll => Fault::Roll(role(random)),
@@ -254,12 +243,33 @@ fn draw(kind: Kind, random: &mut StdRng) -> (Fault, Duration) {
             let target = target(role(random), random);
             Fault::Network(target, line(target.role, random), trouble)
         }
-        Kind::Split => Fault::Split(target(role(random), random)),
+        // Mostly scorers: what they had on the way to Postgres arrives when another has the job.
+        Kind::Split => {
+            let role = one_of([Role::Scorer, Role::Scorer, Role::Operator, Role::Gateway], random);
+            Fault::Split(target(role, random))
+        }
         Kind::Redis => one_of([Fault::EmptyRedis, Fault::RestartRedis, Fault::PauseRedis], random),
         Kind::Postgres => Fault::RestartPostgres,
         Kind::Cluster => one_of([Fault::RestartApiserver, Fault::RestartEtcd, Fault::PauseApiserver], random),
-    };
-    (fault, lasts)
+    }
+}
+
+/// How long such a fault lasts, in milliseconds from the least to the most.
+fn lasts_ms(fault: Fault) -> (u64, u64) {
+    const LEASE_MS: u64 = LEASE.as_secs() * 1_000;
+    let past_leases = (LEASE_MS * 3 / 2, LEASE_MS * 5 / 2);
+    match fault {
+        Fault::Pause(Target { role: Role::Scorer, .. }) => past_leases,
+        Fault::Split(Target { role: Role::Scorer, .. }) => past_leases,
+        Fault::Pause(Target { role: Role::Operator, .. }) => (3_500, 6_000),
+        Fault::Pause(Target { role: Role::Gateway, .. }) => (300, 3_000),
+        Fault::Network(_, _, Trouble::Silence) | Fault::Split(_) => (500, 8_000),
+        Fault::Kill(_) | Fault::Network(..) | Fault::RestartPostgres => (0, 3_000),
+        // Longer than leases, which an outage of Redis must not cost.
+        Fault::RestartRedis | Fault::PauseRedis => (0, LEASE_MS * 2),
+        Fault::RestartApiserver | Fault::RestartEtcd | Fault::PauseApiserver => (0, 4_000),
+        Fault::Roll(_) | Fault::EmptyRedis => (0, 0),
+    }
 }
 
 fn one_of<T: Copy, const N: usize>(choices: [T; N], random: &mut StdRng) -> T {
