@@ -1,7 +1,5 @@
 //! Why a job is a dead letter: one that ended without a score.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::{AttemptOutcome, ErrorCode};
@@ -37,22 +35,6 @@ impl Cause {
             // Neither ends a job without a score.
             AttemptOutcome::Done | AttemptOutcome::Released => None,
         }
-    }
-
-    /// The name used over HTTP.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Cause::Permanent => "permanent",
-            Cause::RetriesExhausted => "retries_exhausted",
-            Cause::LeaseLost => "lease_lost",
-            Cause::Cancelled => "cancelled",
-        }
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 

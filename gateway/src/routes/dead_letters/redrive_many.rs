@@ -93,8 +93,7 @@ pub(crate) async fn redrive_many(
     let Request { filter, dry_run, per_second, .. } = request;
     // What a person cancelled stays so, unless it is named.
     let cancelled_too = filter.code.as_deref() == Some(ErrorCode::CANCELLED.as_str());
-    let order =
-        RedriveOrder { traceparent, cancelled_too, per_second, dry_run, ..RedriveOrder::by(ACTOR) };
+    let order = RedriveOrder { traceparent, cancelled_too, per_second, dry_run, ..RedriveOrder::by(ACTOR) };
     let filter = DeadLetterFilter::from(filter);
     let begun = Instant::now();
     let (mut answer, mut after) = (Answer::of(dry_run), None);
@@ -125,7 +124,9 @@ impl Request {
         let invalid = |detail: String| Err(Problem::new(Code::InvalidRedrive, detail));
         match (self.all, self.filter == Filter::default()) {
             (false, true) => {
-                return invalid("A filter is missing. To mean all dead letters, say \"all\": true.".to_owned());
+                return invalid(
+                    "A filter is missing. To mean all dead letters, say \"all\": true.".to_owned(),
+                );
             }
             (true, false) => {
                 return invalid("\"all\": true and a filter contradict each other.".to_owned());
