@@ -133,7 +133,7 @@ async fn lose_the_answer<T>(
 ) -> Result<()> {
     // A lock held by another session keeps the statement from answering until the network has stalled.
     let mut other = database.sql.begin().await?;
-    sqlx::query("LOCK TABLE audit_log IN SHARE MODE").execute(&mut *other).await?;
+    sqlx::query("SELECT id FROM submissions FOR UPDATE").execute(&mut *other).await?;
     let (answer, released) = tokio::join!(call, async {
         until_waiting(&database.sql, 1).await?;
         link.set(Weather::Stalled);
@@ -157,11 +157,13 @@ async fn a_redrive_or_retry_whose_answer_the_network_swallowed_is_found_by_the_r
 
     let (redrives, order) = ([redrive(first)], RedriveOrder::by("ann"));
     lose_the_answer(&database, &link, store.redrive(&redrives, &order)).await?;
+    assert_eq!(database.number("SELECT count(*) FROM redrives").await?, 1, "it was made");
     let made = Redriven::Made { id: redrives[0].new_id, not_before: None };
     assert_eq!(store.redrive(&redrives, &order).await?, [made]);
 
     let request = retry(second);
     lose_the_answer(&database, &link, store.retry(&request)).await?;
+    assert_eq!(database.number("SELECT count(*) FROM redrives").await?, 2, "it was made");
     // The job may have ended by the time of the repetition.
     database.start(request.new_id, 7).await?;
     store.finish(&[finish(request.new_id, 7, done())]).await?.pop().context("an answer")??;
