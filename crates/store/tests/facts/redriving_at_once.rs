@@ -1,17 +1,15 @@
-//! Redrives that meet, fail half-way, or whose answers are lost.
+//! Redrives that meet or fail half-way.
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use domain::{ErrorCode, JobStatus};
-use store::{Redrive, RedriveOrder, Redriven, RetryRequest, Settings, Skip, Store};
-use testkit::{Link, Weather};
+use store::{Redrive, RedriveOrder, Redriven, RetryRequest, Skip};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
-use crate::database::{Database, done, finish};
+use crate::database::Database;
 use crate::outage::until_waiting;
 
 fn redrive(job: Uuid) -> Redrive {
@@ -122,56 +120,5 @@ async fn a_job_made_anew_and_its_audit_entry_are_there_together_or_not_at_all() 
                 .await?;
         assert_eq!(logged, (action.to_owned(), request.job));
     }
-    Ok(())
-}
-
-/// Makes a call whose commit happens and whose answer is lost.
-async fn lose_the_answer<T>(
-    database: &Database,
-    link: &Link,
-    call: impl Future<Output = Result<T, store::StoreError>>,
-) -> Result<()> {
-    // A lock held by another session keeps the statement from answering until the network has stalled.
-    let mut other = database.sql.begin().await?;
-    sqlx::query("SELECT id FROM submissions FOR UPDATE").execute(&mut *other).await?;
-    let (answer, released) = tokio::join!(call, async {
-        until_waiting(&database.sql, 1).await?;
-        link.set(Weather::Stalled);
-        other.commit().await?;
-        until_waiting(&database.sql, 0).await
-    });
-    released?;
-    assert!(answer.is_err_and(|error| error.is_unavailable()));
-    link.set(Weather::Fair);
-    Ok(())
-}
-
-#[tokio::test]
-async fn a_redrive_or_retry_whose_answer_the_network_swallowed_is_found_by_the_repetition() -> Result<()> {
-    let database = Database::fresh().await?;
-    let (link, linked) = Link::to_url(&database.url, Weather::Fair).await?;
-    let store = Store::connect(&Settings { deadline: Duration::from_secs(1), ..Settings::new(&linked) })?;
-    let (first, second) =
-        (database.dead(ErrorCode::TIMEOUT).await?, database.dead(ErrorCode::TIMEOUT).await?);
-    store.ping().await?;
-
-    let (redrives, order) = ([redrive(first)], RedriveOrder::by("ann"));
-    lose_the_answer(&database, &link, store.redrive(&redrives, &order)).await?;
-    assert_eq!(database.number("SELECT count(*) FROM redrives").await?, 1, "it was made");
-    let made = Redriven::Made { id: redrives[0].new_id, not_before: None };
-    assert_eq!(store.redrive(&redrives, &order).await?, [made]);
-
-    let request = retry(second);
-    lose_the_answer(&database, &link, store.retry(&request)).await?;
-    assert_eq!(database.number("SELECT count(*) FROM redrives").await?, 2, "it was made");
-    // The job may have ended by the time of the repetition.
-    database.start(request.new_id, 7).await?;
-    store.finish(&[finish(request.new_id, 7, done())]).await?.pop().context("an answer")??;
-    let created = store::Retried::Answered(store::Accepted::Created { id: request.new_id });
-    assert_eq!(store.retry(&request).await?, created);
-
-    assert_eq!(database.number("SELECT count(*) FROM audit_log").await?, 2);
-    assert_eq!(database.number("SELECT count(*) FROM redrives").await?, 2);
-    assert_eq!(database.number("SELECT count(*) FROM scoring_jobs").await?, 4);
     Ok(())
 }
