@@ -112,7 +112,8 @@ impl FromRow<'_, PgRow> for RedriveRow {
     }
 }
 
-/// Dead letters under a condition. In ERROR is said as the index `scoring_jobs_dead` says it.
+/// Dead letters under a condition. In ERROR is said as the index `scoring_jobs_dead` says it. The successor is looked up
+/// row by row (LATERAL with LIMIT): a plan from when nothing had been redriven would compare each with all of them.
 macro_rules! letters {
     ($condition:literal) => {
         concat!(
@@ -120,8 +121,11 @@ macro_rules! letters {
             job_columns!(),
             ", (SELECT a.outcome FROM scoring_attempts a WHERE a.job_id = j.id ORDER BY a.lease_epoch DESC LIMIT 1)
     AS last_outcome,
-  r.new_job AS successor, r.at AS redriven_at, n.status AS successor_status
-FROM scoring_jobs j LEFT JOIN redrives r ON r.job_id = j.id LEFT JOIN scoring_jobs n ON n.id = r.new_job
+  r.new_job AS successor, r.at AS redriven_at, r.status AS successor_status
+FROM scoring_jobs j LEFT JOIN LATERAL (
+  SELECT r.job_id, r.new_job, r.at, n.status FROM redrives r LEFT JOIN scoring_jobs n ON n.id = r.new_job
+  WHERE r.job_id = j.id LIMIT 1
+) r ON TRUE
 WHERE j.completed_at IS NOT NULL AND j.score IS NULL AND ",
             $condition
         )

@@ -119,6 +119,9 @@ impl Skip {
 // same time: by the one for active jobs an item stays out, and is judged anew; by the key of `redrives` the statement fails
 // as a whole (the other's job has come and gone since the snapshot), and is made anew.
 //
+// What is looked up for each item is LATERAL with LIMIT, so that it is looked up by an index, whatever the planner thinks of
+// tables that were empty a moment ago: compared with all that this very redrive has made, each page took longer.
+//
 // Rows are inserted in the order of their submissions, as by ACCEPT. $7: to score again whatever has ended, however often.
 const REDRIVE: &str = "
 WITH item AS (
@@ -126,7 +129,7 @@ WITH item AS (
 ), judged AS MATERIALIZED (
   SELECT i.ord, i.job, i.new_job, j.submission_id, j.tenant, j.status, j.rubric, r.version AS rubric_version, j.pool,
     j.priority, j.max_attempts, j.timeout_seconds, j.ttl_seconds, j.error_code, j.status = 'ERROR' AS failed,
-    d.new_job AS successor, n.status AS successor_status, own.not_before AS own_not_before,
+    j.status = 'ERROR' AND d.new_job IS NULL AS to_note, d.new_job AS successor, d.status AS successor_status, own.not_before AS own_not_before,
     scored.id AS scored, active.id AS active, active.status AS active_status, CASE
       WHEN j.id IS NULL THEN 'unknown'
       WHEN own.submission_id = j.submission_id THEN 'made'
@@ -139,10 +142,14 @@ WITH item AS (
       ELSE 'free' END AS verdict
   FROM item i
   LEFT JOIN scoring_jobs j ON j.id = i.job AND j.tenant = coalesce($4, j.tenant)
-  LEFT JOIN scoring_jobs own ON own.id = i.new_job
-  LEFT JOIN redrives d ON d.job_id = j.id
-  LEFT JOIN scoring_jobs n ON n.id = d.new_job
-  LEFT JOIN scoring_jobs active ON active.submission_id = j.submission_id AND active.completed_at IS NULL
+  LEFT JOIN LATERAL (SELECT o.submission_id, o.not_before FROM scoring_jobs o WHERE o.id = i.new_job LIMIT 1) own ON TRUE
+  LEFT JOIN LATERAL (
+    SELECT r.new_job, n.status FROM redrives r LEFT JOIN scoring_jobs n ON n.id = r.new_job
+    WHERE r.job_id = j.id LIMIT 1
+  ) d ON TRUE
+  LEFT JOIN LATERAL (
+    SELECT a.id, a.status FROM scoring_jobs a WHERE a.submission_id = j.submission_id AND a.completed_at IS NULL LIMIT 1
+  ) active ON TRUE
   LEFT JOIN LATERAL (
     SELECT s.id FROM scoring_jobs s
     WHERE s.submission_id = j.submission_id AND s.created_at > j.created_at AND s.rubric = j.rubric AND s.status = 'DONE'
@@ -172,7 +179,7 @@ WITH item AS (
 ), noted AS (
   INSERT INTO redrives (job_id, new_job, due_at)
   SELECT g.job, g.new_job, n.not_before FROM inserted n JOIN judged g ON g.new_job = n.id
-  WHERE g.failed AND g.successor IS NULL
+  WHERE g.to_note
   ORDER BY g.job
 ), logged AS (
   INSERT INTO audit_log (actor, action, job_id, detail)
