@@ -160,7 +160,12 @@ SELECT a.actor, a.at, (a.detail ->> 'new_job')::uuid AS new_job, n.status
 FROM audit_log a LEFT JOIN scoring_jobs n ON n.id = (a.detail ->> 'new_job')::uuid
 WHERE a.job_id = $1 AND a.action = 'redrive' ORDER BY a.id";
 
-const REDRIVE_OF: &str = "SELECT job_id FROM redrives WHERE new_job = $1";
+// By way of the submission, whose jobs are few.
+const REDRIVE_OF: &str = "
+SELECT r.job_id FROM scoring_jobs n
+CROSS JOIN LATERAL (SELECT id FROM scoring_jobs WHERE submission_id = n.submission_id OFFSET 0) j
+CROSS JOIN LATERAL (SELECT job_id FROM redrives WHERE job_id = j.id AND new_job = n.id LIMIT 1) r
+WHERE n.id = $1";
 
 impl Store {
     /// A page of dead letters; those that ended last come first, so that what dies while pages are read comes before

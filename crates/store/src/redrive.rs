@@ -129,7 +129,8 @@ WITH item AS (
 ), judged AS MATERIALIZED (
   SELECT i.ord, i.job, i.new_job, j.submission_id, j.tenant, j.status, j.rubric, r.version AS rubric_version, j.pool,
     j.priority, j.max_attempts, j.timeout_seconds, j.ttl_seconds, j.error_code, j.status = 'ERROR' AS failed,
-    j.status = 'ERROR' AND d.new_job IS NULL AS to_note, d.new_job AS successor, d.status AS successor_status, own.not_before AS own_not_before,
+    j.status = 'ERROR' AND d.new_job IS NULL AS to_note, d.new_job AS successor, d.status AS successor_status,
+    own.not_before AS own_not_before,
     scored.id AS scored, active.id AS active, active.status AS active_status, CASE
       WHEN j.id IS NULL THEN 'unknown'
       WHEN own.submission_id = j.submission_id THEN 'made'
@@ -158,8 +159,9 @@ WITH item AS (
   LEFT JOIN current_rubrics r ON r.name = j.rubric
 ), pace AS (
   SELECT greatest(now(), (
-    SELECT r.due_at FROM redrives r JOIN scoring_jobs j ON j.id = r.new_job AND j.completed_at IS NULL
-    WHERE r.due_at > now() ORDER BY r.due_at DESC LIMIT 1
+    SELECT r.due_at FROM redrives r
+    WHERE r.due_at > now() AND (SELECT j.completed_at IS NULL FROM scoring_jobs j WHERE j.id = r.new_job)
+    ORDER BY r.due_at DESC LIMIT 1
   ) + make_interval(secs => 1 / $6::double precision)) AS begins
 ), due AS (
   SELECT ord, CASE WHEN $6::double precision IS NOT NULL

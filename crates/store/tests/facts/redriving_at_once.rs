@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Result;
 use domain::{ErrorCode, JobStatus};
-use store::{Redrive, RedriveOrder, Redriven, RetryRequest, Skip};
+use store::{Redrive, RedriveOrder, Redriven, RetryRequest, Settings, Skip, Store};
+use testkit::{Seen, until};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
@@ -120,5 +122,31 @@ async fn a_job_made_anew_and_its_audit_entry_are_there_together_or_not_at_all() 
                 .await?;
         assert_eq!(logged, (action.to_owned(), request.job));
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_page_reads_no_more_when_many_were_redriven_before_it() -> Result<()> {
+    let database = Database::fresh().await?;
+    // From now on the planner takes the table for empty.
+    database.run("ANALYZE").await?;
+    let jobs = database.many_dead(2500).await?;
+    let store = Store::connect(&Settings { max_connections: 1, ..Settings::new(&database.url) })?;
+    for page in jobs.chunks(250) {
+        let redrives: Vec<Redrive> = page.iter().copied().map(redrive).collect();
+        store.redrive(&redrives, &RedriveOrder::by("ann")).await?;
+    }
+    // Postgres counts what a session has read when the session ends.
+    store.close().await;
+    const LOOKED_UP: &str = "SELECT idx_scan FROM pg_stat_user_tables WHERE relname = 'redrives'";
+    until("the session has ended", Duration::from_secs(20), async || {
+        let looked_up = database.number(LOOKED_UP).await?;
+        Ok(Seen::when(looked_up >= 2500, || format!("{looked_up} were looked up")))
+    })
+    .await?;
+    const READ: &str =
+        "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'redrives'";
+    let read = database.number(READ).await?;
+    assert!(read < 2500, "{read} rows were read to find none");
     Ok(())
 }
