@@ -10,6 +10,7 @@ mod extract;
 mod knobs;
 mod leaving;
 mod metrics;
+mod page;
 mod problem;
 mod relay;
 mod repeat;

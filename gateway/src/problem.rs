@@ -21,10 +21,12 @@ pub(crate) enum Code {
     UnknownSubmission,
     UnknownJob,
     UnknownBatch,
+    UnknownDeadLetter,
     MethodNotAllowed,
     NotSubmitted,
     AlreadySubmitted,
     JobEnded,
+    NotFailed,
     BodyTooLarge,
     UnsupportedMediaType,
     InvalidContent,
@@ -32,6 +34,7 @@ pub(crate) enum Code {
     InvalidPriority,
     InvalidNotBefore,
     InvalidBatch,
+    InvalidRedrive,
     InvalidData,
     UnknownPool,
     UnknownRubric,
@@ -50,10 +53,12 @@ impl Code {
             Code::UnknownSubmission => "unknown_submission",
             Code::UnknownJob => "unknown_job",
             Code::UnknownBatch => "unknown_batch",
+            Code::UnknownDeadLetter => "unknown_dead_letter",
             Code::MethodNotAllowed => "method_not_allowed",
             Code::NotSubmitted => "not_submitted",
             Code::AlreadySubmitted => "already_submitted",
             Code::JobEnded => "job_ended",
+            Code::NotFailed => "not_failed",
             Code::BodyTooLarge => "body_too_large",
             Code::UnsupportedMediaType => "unsupported_media_type",
             Code::InvalidContent => "invalid_content",
@@ -61,6 +66,7 @@ impl Code {
             Code::InvalidPriority => "invalid_priority",
             Code::InvalidNotBefore => "invalid_not_before",
             Code::InvalidBatch => "invalid_batch",
+            Code::InvalidRedrive => "invalid_redrive",
             Code::InvalidData => "invalid_data",
             Code::UnknownPool => "unknown_pool",
             Code::UnknownRubric => "unknown_rubric",
@@ -75,11 +81,15 @@ impl Code {
             Code::MalformedJson | Code::InvalidBody | Code::InvalidId | Code::InvalidQuery => {
                 StatusCode::BAD_REQUEST
             }
-            Code::UnknownRoute | Code::UnknownSubmission | Code::UnknownJob | Code::UnknownBatch => {
-                StatusCode::NOT_FOUND
-            }
+            Code::UnknownRoute
+            | Code::UnknownSubmission
+            | Code::UnknownJob
+            | Code::UnknownBatch
+            | Code::UnknownDeadLetter => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Code::NotSubmitted | Code::AlreadySubmitted | Code::JobEnded => StatusCode::CONFLICT,
+            Code::NotSubmitted | Code::AlreadySubmitted | Code::JobEnded | Code::NotFailed => {
+                StatusCode::CONFLICT
+            }
             Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::InvalidContent
@@ -87,6 +97,7 @@ impl Code {
             | Code::InvalidPriority
             | Code::InvalidNotBefore
             | Code::InvalidBatch
+            | Code::InvalidRedrive
             | Code::InvalidData
             | Code::UnknownPool
             | Code::UnknownRubric => StatusCode::UNPROCESSABLE_ENTITY,

@@ -12,7 +12,7 @@ use tracing::error;
 
 use crate::app::SharedApp;
 use crate::problem::{Code, Problem};
-use crate::routes::{scoring, submissions};
+use crate::routes::{dead_letters, scoring, submissions};
 
 const SUBMISSIONS: &str = "/api/submissions";
 const SUBMISSION: &str = "/api/submissions/{id}";
@@ -23,9 +23,26 @@ const JOB: &str = "/api/scoring/{id}";
 const RETRY: &str = "/api/scoring/{id}/retry";
 const BATCHES: &str = "/api/scoring/batches";
 const BATCH: &str = "/api/scoring/batches/{id}";
+const DEAD_LETTERS: &str = "/api/dead-letters";
+const DEAD_LETTER: &str = "/api/dead-letters/{id}";
+const REDRIVE: &str = "/api/dead-letters/{id}/redrive";
+const REDRIVE_MANY: &str = "/api/dead-letters/redrive";
 
-const TEMPLATES: [&str; 9] =
-    [JOBS, JOB, RETRY, BATCHES, BATCH, SUBMISSIONS, SUBMISSION, SUBMISSION_CONTENT, SUBMIT];
+const TEMPLATES: [&str; 13] = [
+    JOBS,
+    JOB,
+    RETRY,
+    BATCHES,
+    BATCH,
+    SUBMISSIONS,
+    SUBMISSION,
+    SUBMISSION_CONTENT,
+    SUBMIT,
+    DEAD_LETTERS,
+    DEAD_LETTER,
+    REDRIVE,
+    REDRIVE_MANY,
+];
 
 /// The API.
 pub(crate) fn router(app: SharedApp) -> Router {
@@ -39,6 +56,10 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route(RETRY, post(scoring::retry))
         .route(BATCHES, post(scoring::batches::create))
         .route(BATCH, get(scoring::batches::show))
+        .route(DEAD_LETTERS, get(dead_letters::list))
+        .route(DEAD_LETTER, get(dead_letters::show))
+        .route(REDRIVE, post(dead_letters::redrive))
+        .route(REDRIVE_MANY, post(dead_letters::redrive_many))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(panicked))

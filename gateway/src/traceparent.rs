@@ -31,6 +31,11 @@ fn is_valid(text: &str) -> bool {
     version == "00" && is_id(trace_id, 32) && is_id(parent_id, 16) && is_hex(flags, 2)
 }
 
+/// The trace id in a trace context.
+pub(crate) fn trace_id(traceparent: &str) -> Option<&str> {
+    traceparent.split('-').nth(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

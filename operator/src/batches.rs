@@ -1,6 +1,7 @@
 //! ScoringBatches: accepting what they ask for, showing their counts, and letting go of them.
 
 mod reconcile;
+mod redrive;
 mod status;
 mod upkeep;
 mod watch;

@@ -3,6 +3,7 @@
 mod deleted;
 mod expire;
 mod reconcile;
+mod redrive;
 mod status;
 mod statuses;
 mod watch;

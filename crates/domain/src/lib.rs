@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod claim;
+pub mod dead_letter;
 pub mod duration;
 pub mod epoch;
 pub mod knobs;
@@ -22,6 +23,7 @@ pub mod transition;
 
 pub use attempt::{AttemptOutcome, ErrorCode};
 pub use claim::Claim;
+pub use dead_letter::Cause;
 pub use epoch::Epoch;
 pub use knobs::Knobs;
 pub use lease::LeaseSettings;

@@ -25,6 +25,16 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// See [`MANAGED_BY`].
 pub const MADE_BY_GATEWAY: &str = "assay-gateway";
 
+/// The annotation with which a person asks for what failed to be redriven; its value is `true`. It goes once that is
+/// answered, with an event and with [`REDRIVEN_AS`] or [`REDRIVEN_MEMBERS`].
+pub const REDRIVE: &str = "assay.dev/redrive";
+
+/// The annotation on a ScoringJob that names the job it was redriven as.
+pub const REDRIVEN_AS: &str = "assay.dev/redriven-as";
+
+/// The annotation on a ScoringBatch that says how many of its members were redriven.
+pub const REDRIVEN_MEMBERS: &str = "assay.dev/redriven-members";
+
 /// Every custom resource definition, with the name of its manifest in `crds/`.
 pub fn definitions() -> Vec<(&'static str, CustomResourceDefinition)> {
     vec![("scoringjobs.yaml", ScoringJob::crd()), ("scoringbatches.yaml", ScoringBatch::crd())]

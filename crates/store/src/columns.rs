@@ -30,6 +30,16 @@ where
     row.try_get::<&str, _>(column)?.parse().map_err(|error| misfit(column, error))
 }
 
+/// The same, where it may be NULL.
+pub(crate) fn optional_named<T>(row: &PgRow, column: &str) -> Result<Option<T>, sqlx::Error>
+where
+    T: FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let name: Option<&str> = row.try_get(column)?;
+    name.map(str::parse).transpose().map_err(|error| misfit(column, error))
+}
+
 pub(crate) fn status(row: &PgRow, column: &str) -> Result<JobStatus, sqlx::Error> {
     named(row, column)
 }

@@ -37,8 +37,8 @@ pub struct JobFilter {
 /// Where a page of the list ended. As text it is opaque to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    created_at: Timestamp,
-    id: JobId,
+    pub(crate) at: Timestamp,
+    pub(crate) id: JobId,
 }
 
 /// The text is not a cursor.
@@ -48,7 +48,7 @@ pub struct InvalidCursor;
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{}", self.created_at.as_microsecond(), self.id.simple())
+        write!(f, "{:x}-{}", self.at.as_microsecond(), self.id.simple())
     }
 }
 
@@ -59,7 +59,7 @@ impl FromStr for Cursor {
         let (microseconds, id) = text.split_once('-').ok_or(InvalidCursor)?;
         let microseconds = i64::from_str_radix(microseconds, 16).map_err(|_| InvalidCursor)?;
         Ok(Cursor {
-            created_at: Timestamp::from_microsecond(microseconds).map_err(|_| InvalidCursor)?,
+            at: Timestamp::from_microsecond(microseconds).map_err(|_| InvalidCursor)?,
             id: id.parse().map_err(|_| InvalidCursor)?,
         })
     }
@@ -196,7 +196,7 @@ impl Store {
             .bind(filter.submission_id)
             .bind(filter.status.map(JobStatus::as_str))
             .bind(filter.tenant.as_deref())
-            .bind(after.map(|cursor| cursor.created_at.to_sqlx()))
+            .bind(after.map(|cursor| cursor.at.to_sqlx()))
             .bind(after.map(|cursor| cursor.id))
             .bind(JobId::max())
             // One more tells whether there is a next page.
@@ -205,7 +205,7 @@ impl Store {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = jobs.len() > limit;
         jobs.truncate(limit);
-        let next = jobs.last().filter(|_| more).map(|job| Cursor { created_at: job.created_at, id: job.id });
+        let next = jobs.last().filter(|_| more).map(|job| Cursor { at: job.created_at, id: job.id });
         Ok(JobPage { jobs, next })
     }
 
@@ -233,8 +233,8 @@ mod tests {
     #[test]
     fn a_cursor_reads_back_from_its_text() {
         let id = JobId::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
-        let created_at = Timestamp::from_microsecond(1_790_000_000_123_456).expect("a time");
-        let cursor = Cursor { created_at, id };
+        let at = Timestamp::from_microsecond(1_790_000_000_123_456).expect("a time");
+        let cursor = Cursor { at, id };
         assert_eq!(cursor.to_string().parse(), Ok(cursor));
     }
 

@@ -197,7 +197,8 @@ impl Relay {
     }
 
     /// Gathers waiting jobs into batches, one for each combination of knobs and tenant, of at most [`BATCH_LIMIT`]
-    /// members. Jobs that are not waiting any more stay out. The batches still need their resources.
+    /// members. Jobs that are due within the same hour go together, and their batch names the earliest of these times.
+    /// Jobs that are not waiting any more stay out. The batches still need their resources.
     ///
     /// # Errors
     /// When Postgres does not answer. Some batches may have been made.
@@ -228,7 +229,7 @@ impl Relay {
             .bind(columns::to_integer(first.max_attempts))
             .bind(columns::to_integer(first.timeout_seconds))
             .bind(columns::to_integer(first.ttl_seconds))
-            .bind(asked_not_before(first).map(ToSqlx::to_sqlx))
+            .bind(jobs.iter().filter_map(|job| asked_not_before(job)).min().map(ToSqlx::to_sqlx))
             .bind(first.suspended);
         self.store.optional(query).await
     }
@@ -262,7 +263,8 @@ fn likeness(job: &JobRow) -> impl Ord + use<> {
     (
         (job.tenant.clone(), job.rubric.clone(), job.pool.clone(), job.priority),
         (job.max_attempts, job.timeout_seconds, job.ttl_seconds, job.suspended),
-        asked_not_before(job),
+        // Jobs that are due one after the other would otherwise be a batch each.
+        asked_not_before(job).map(|time| time.as_second().div_euclid(3600)),
     )
 }
 

@@ -1,10 +1,10 @@
 //! Trying an ended job again: a new job for the same submission.
 
-use domain::{JobId, JobStatus, Knobs};
+use domain::{JobId, JobStatus};
 
-use crate::accept::{Accepted, NewJob};
-use crate::text::without_nul;
-use crate::{Store, StoreError};
+use crate::accept::{Accepted, Refusal};
+use crate::redrive::Which;
+use crate::{Redrive, RedriveOrder, Redriven, Skip, Store, StoreError};
 
 /// Someone wants an ended job tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,56 +35,32 @@ pub enum Retried {
     NotFound,
 }
 
-const LOG: &str = "
-INSERT INTO audit_log (actor, action, job_id, detail)
-SELECT $1, CASE WHEN $4 THEN 'regrade' ELSE 'redrive' END, $2, jsonb_build_object('new_job', $3::uuid)
-WHERE NOT EXISTS (SELECT FROM audit_log WHERE job_id = $2 AND detail ->> 'new_job' = $3::text)";
-
 impl Store {
     /// Accepts a new job for the submission of one that has ended, with the same choices and the newest version of
-    /// its rubric.
+    /// its rubric. May be repeated as it is after an error.
     ///
     /// # Errors
     /// When Postgres does not answer.
     pub async fn retry(&self, request: &RetryRequest) -> Result<Retried, StoreError> {
-        let Some(ended) = self.job(request.job).await? else {
-            return Ok(Retried::NotFound);
-        };
-        let ended = ended.job;
-        if request.tenant.as_ref().is_some_and(|tenant| *tenant != ended.tenant) {
-            return Ok(Retried::NotFound);
-        }
-        if ended.status.is_active() {
-            return Ok(Retried::StillActive { status: ended.status });
-        }
-        let new = NewJob {
-            id: request.new_id,
-            submission_id: ended.submission_id,
+        let redrive = Redrive { job: request.job, new_id: request.new_id };
+        let order = RedriveOrder {
             tenant: request.tenant.clone(),
-            knobs: Knobs {
-                rubric: ended.rubric,
-                pool: ended.pool,
-                priority: ended.priority,
-                retries: ended.max_attempts.saturating_sub(1),
-                timeout_seconds: ended.timeout_seconds,
-                ttl_seconds: ended.ttl_seconds,
-                not_before: None,
-                suspended: false,
-            },
             traceparent: request.traceparent.clone(),
-            resource: None,
+            ..RedriveOrder::by(&request.by)
         };
-        let Some(Ok(answer)) = self.accept(&[new]).await?.pop() else {
-            return Ok(Retried::NotFound);
-        };
-        if matches!(answer, Accepted::Created { .. }) {
-            let query = sqlx::query(LOG)
-                .bind(without_nul(&request.by))
-                .bind(request.job)
-                .bind(request.new_id)
-                .bind(ended.status == JobStatus::Done);
-            self.execute(query).await?;
-        }
-        Ok(Retried::Answered(answer))
+        let answer = self.make_anew(&[redrive], &order, Which::AnyEnded).await?.pop();
+        Ok(match answer.unwrap_or(Redriven::NotFound) {
+            Redriven::Made { id, .. } => Retried::Answered(Accepted::Created { id }),
+            Redriven::Skipped(Skip::Active { job, status }) => {
+                Retried::Answered(Accepted::Existing { id: job, status })
+            }
+            Redriven::Skipped(Skip::UnknownRubric) => {
+                Retried::Answered(Accepted::Refused(Refusal::UnknownRubric))
+            }
+            Redriven::NotFailed { status } => Retried::StillActive { status },
+            Redriven::NotFound => Retried::NotFound,
+            // What else speaks against a redrive is no matter here.
+            Redriven::Unsettled | Redriven::Skipped(_) => Retried::Answered(Accepted::Unsettled),
+        })
     }
 }

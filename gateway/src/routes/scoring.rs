@@ -10,6 +10,7 @@ mod show;
 
 pub(crate) use cancel::cancel;
 pub(crate) use create::create;
+pub(super) use job::Job;
 pub(crate) use list::list;
 pub(crate) use retry::retry;
 pub(crate) use show::show;
@@ -25,14 +26,14 @@ use crate::problem::{Code, Problem};
 
 /// What a request for a job is answered: the job that scores the submission, be it a new one or one that was there.
 #[derive(Serialize)]
-struct Ticket {
+pub(super) struct Ticket {
     job_id: JobId,
     status: JobStatus,
 }
 
 impl Ticket {
     /// The answer to what came of the request.
-    fn answer(accepted: Accepted) -> Result<Response, Problem> {
+    pub(super) fn answer(accepted: Accepted) -> Result<Response, Problem> {
         let (code, job_id, status) = match accepted {
             Accepted::Created { id } => (StatusCode::ACCEPTED, id, JobStatus::Queued),
             Accepted::Existing { id, status } => (StatusCode::OK, id, status),
@@ -48,4 +49,4 @@ fn no_such_job() -> Problem {
 }
 
 /// Who acts, in the record: until clients have names, the way they came.
-const ACTOR: &str = "the API";
+pub(super) const ACTOR: &str = "the API";

@@ -2,6 +2,7 @@
 
 mod batches;
 mod bodies;
+mod dead_letters;
 mod drain;
 mod fixture;
 mod jobs;

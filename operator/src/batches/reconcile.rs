@@ -12,11 +12,12 @@ use runtime::in_full;
 use store::{BatchBinding, BatchOrigin, MutableKnobs, NewBatch, ResourceRef, StoreError};
 use tracing::{debug, info};
 
-use super::status;
+use super::{redrive, status};
 use crate::cluster::{Seen, delete_exactly, write_status};
 use crate::context::{Context, ReconcileError, is_made_by_gateway};
 use crate::following::bring_queue_in_line;
 use crate::metrics::QueuedBy;
+use crate::redrive::is_asked;
 use crate::rejection::Rejection;
 
 const AFTER_ERROR: Duration = Duration::from_secs(2);
@@ -45,7 +46,11 @@ pub(super) async fn reconcile(
     }
     let reference = context.reference(resource.as_ref())?;
     match &resource.0 {
-        Ok(batch) if batch.status.as_ref().is_some_and(status::is_rejection) => {}
+        Ok(batch) if batch.status.as_ref().is_some_and(status::is_rejection) => {
+            if is_asked(batch) {
+                redrive::refuse(&resource, &context).await?;
+            }
+        }
         Ok(batch) => settle(batch, &resource, &reference, &context).await?,
         Err(unreadable) if bound_to(&reference, &context).await?.is_none() => {
             reject(&resource, &reference, &Rejection::unusable(unreadable.error.clone()), &context).await?;
@@ -63,7 +68,13 @@ async fn settle(
     context: &Context,
 ) -> Result<(), ReconcileError> {
     match bind_or_accept(batch, reference, context).await? {
-        Meaning::Of(id) => follow(id, batch, context).await,
+        Meaning::Of(id) => {
+            follow(id, batch, context).await?;
+            if is_asked(batch) {
+                redrive::redrive(id, resource, reference, context).await?;
+            }
+            Ok(())
+        }
         Meaning::Duplicate => {
             info!(resource = reference.name, "the batch has another resource: deleting this one");
             let (namespace, name) = (&reference.namespace, &reference.name);

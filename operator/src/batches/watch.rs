@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::{Controller, WatchStreamExt, controller, predicates};
+use kube::runtime::{Controller, Predicate, WatchStreamExt, controller, predicates};
 use resources::ScoringBatch;
 use runtime::in_full;
 use tokio::sync::Notify;
@@ -13,6 +13,7 @@ use tracing::debug;
 use super::reconcile::{after_error, reconcile};
 use crate::cluster::Seen;
 use crate::context::Context;
+use crate::redrive;
 use crate::watching::{each_time, watch};
 
 /// A batch is up to a thousand jobs, so a few at once are plenty.
@@ -27,7 +28,8 @@ pub(super) async fn reconcile_all(
     let reader = cache.as_reader();
     let changes = watch(context.watched::<ScoringBatch>(), cache)
         .applied_objects()
-        .predicate_filter(predicates::generation, Default::default());
+        // A status is written by this process alone: only a changed spec, or a wish, needs another look.
+        .predicate_filter(predicates::generation.combine(redrive::asked), Default::default());
     Controller::for_stream(changes, reader)
         .with_config(controller::Config::default().concurrency(CONCURRENT_RECONCILIATIONS))
         .reconcile_all_on(each_time(forgotten))

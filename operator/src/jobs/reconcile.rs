@@ -6,17 +6,19 @@ use std::time::Duration;
 use domain::Knobs;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
-use kube::runtime::events::{Event, EventType};
+use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 use resources::{Phase, ScoringJob};
 use runtime::in_full;
 use store::{Applied, JobRow, MutableKnobs, Resolved, ResourceRef, ResourceRequest};
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
-use super::status;
-use crate::cluster::{Seen, delete_exactly, within_deadline, write_status};
+use super::{redrive, status};
+use crate::cluster::{Seen, delete_exactly, write_status};
 use crate::context::{Context, ReconcileError, is_made_by_gateway};
+use crate::events::publish;
 use crate::following::bring_queue_in_line;
+use crate::redrive::is_asked;
 use crate::rejection::Rejection;
 
 /// How long a resource waits after an error. Nothing is lost meanwhile: the sweep queues its job from Postgres.
@@ -32,7 +34,11 @@ pub(super) async fn reconcile(
     }
     let reference = context.reference(resource.as_ref())?;
     match &resource.0 {
-        Ok(job) if was_rejected(job) => {}
+        Ok(job) if was_rejected(job) => {
+            if is_asked(job) {
+                redrive::refuse(&resource, &context).await?;
+            }
+        }
         Ok(job) => settle(job, &resource, &reference, &context).await?,
         Err(unreadable) if !has_job(&reference, &context).await? => {
             reject(&resource, &reference, &Rejection::unusable(unreadable.error.clone()), &context).await?;
@@ -50,7 +56,14 @@ async fn settle(
     context: &Context,
 ) -> Result<(), ReconcileError> {
     let rejection = match resolve(job, reference, context).await? {
-        Ok(Resolved::Bound(row)) => return follow(*row, job, context).await,
+        Ok(Resolved::Bound(row)) => {
+            let id = row.id;
+            follow(*row, job, context).await?;
+            if is_asked(job) {
+                redrive::redrive(id, resource, reference, context).await?;
+            }
+            return Ok(());
+        }
         Ok(Resolved::Duplicate { job }) => {
             info!(%job, resource = reference.name, "the job has another resource: deleting this one");
             let (namespace, name) = (&reference.namespace, &reference.name);
@@ -152,26 +165,4 @@ async fn reject(
     info!(resource = reference.name, reason = rejection.reason, "rejected a ScoringJob");
     publish(resource, EventType::Warning, rejection.reason, &rejection.message, "Reject", context).await;
     Ok(())
-}
-
-/// Publishes an event on the resource. Events are a courtesy: one that is lost is logged, and that is all.
-pub(super) async fn publish(
-    resource: &Seen<ScoringJob>,
-    kind: EventType,
-    reason: &str,
-    note: &str,
-    action: &str,
-    context: &Context,
-) {
-    let event = Event {
-        type_: kind,
-        reason: reason.to_owned(),
-        note: Some(note.to_owned()),
-        action: action.to_owned(),
-        secondary: None,
-    };
-    let about = resource.object_ref(&());
-    if let Err(error) = within_deadline(context.events.publish(&event, &about)).await {
-        warn!(resource = resource.name_any(), reason, error = in_full(&error), "cannot publish an event");
-    }
 }

@@ -12,10 +12,10 @@ use resources::ScoringJob;
 use runtime::{Outage, in_full};
 use store::{JobRow, Mirror, StoreError};
 
-use super::reconcile::publish;
 use super::status;
 use crate::cluster::{Seen, has_uid, write_status};
 use crate::context::Context;
+use crate::events::publish;
 
 /// The rows of one round.
 const PAGE: u32 = 500;

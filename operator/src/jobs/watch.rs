@@ -6,7 +6,7 @@ use domain::JobId;
 use futures::StreamExt;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
-use kube::runtime::{Controller, WatchStreamExt, controller, predicates};
+use kube::runtime::{Controller, Predicate, WatchStreamExt, controller, predicates};
 use resources::ScoringJob;
 use runtime::in_full;
 use tokio::sync::{Notify, mpsc};
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::reconcile::{after_error, reconcile};
 use crate::cluster::Seen;
 use crate::context::Context;
+use crate::redrive;
 use crate::watching::{each_time, watch};
 
 /// Each reconciliation waits for its group commit, so large groups need many of them at once.
@@ -59,8 +60,8 @@ pub(super) async fn reconcile_all(
             _ => {}
         })
         .applied_objects()
-        // A status is written by this process alone: only a changed spec needs another look.
-        .predicate_filter(predicates::generation, Default::default());
+        // A status is written by this process alone: only a changed spec, or a wish, needs another look.
+        .predicate_filter(predicates::generation.combine(redrive::asked), Default::default());
     Controller::for_stream(changes, reader)
         .with_config(controller::Config::default().concurrency(CONCURRENT_RECONCILIATIONS))
         .reconcile_all_on(each_time(forgotten))

@@ -23,7 +23,7 @@ pub(crate) fn condition<'a>(
 }
 
 /// Claims the one job that is ready and starts it, as a scorer would.
-async fn start_as(world: &World, scorer: &str) -> Result<Claim> {
+pub(crate) async fn start_as(world: &World, scorer: &str) -> Result<Claim> {
     world.until_ready(1).await?;
     let claim = *world.queue.claim(&world.pool, 1).await?.claims.first().context("a claim")?;
     let request =
@@ -32,7 +32,7 @@ async fn start_as(world: &World, scorer: &str) -> Result<Claim> {
     Ok(claim)
 }
 
-async fn finish(world: &World, claim: Claim, ending: Ending) -> Result<()> {
+pub(crate) async fn finish(world: &World, claim: Claim, ending: Ending) -> Result<()> {
     world.store.finish(&[FinishRequest { job: claim.job, epoch: claim.epoch, ending }]).await?;
     world.queue.finish(&world.pool, &[claim]).await?;
     Ok(())

@@ -6,5 +6,6 @@ mod jobs;
 mod leadership;
 mod manifests;
 mod queueing;
+mod redrives;
 mod requests;
 mod world;

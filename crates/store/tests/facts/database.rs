@@ -1,7 +1,7 @@
 //! A fresh database for each test, and what tests do with it.
 
 use anyhow::{Context, Result, ensure};
-use domain::{Epoch, JobId, Knobs, SubmissionId};
+use domain::{Epoch, ErrorCode, JobId, Knobs, SubmissionId};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use store::{
@@ -89,6 +89,28 @@ impl Database {
         let job = self.running(1).await?;
         self.store.finish(&[finish(job, 1, done())]).await?;
         Ok(job)
+    }
+
+    /// A job that ended without a score, for this reason.
+    pub(crate) async fn dead(&self, code: ErrorCode) -> Result<JobId> {
+        let job = self.running(1).await?;
+        let ending = Ending::Permanent { code, message: "no good".to_owned() };
+        self.store.finish(&[finish(job, 1, ending)]).await?;
+        Ok(job)
+    }
+
+    /// So many of them, each of a submission of its own, a second apart; the last one ended first.
+    pub(crate) async fn many_dead(&self, how_many: i32) -> Result<Vec<JobId>> {
+        const INSERT: &str = "
+            WITH made AS (
+              INSERT INTO submissions (id, status, content)
+              SELECT gen_random_uuid(), 'SUBMITTED', '{\"code\": \"1\"}' FROM generate_series(1, $1) RETURNING id
+            ), numbered AS (SELECT id, row_number() OVER () AS n FROM made)
+            INSERT INTO scoring_jobs (id, submission_id, tenant, status, rubric, rubric_version, feedback, error_code,
+              created_at, completed_at)
+            SELECT gen_random_uuid(), id, 'default', 'ERROR', 'default', '1', 'failed', 'timeout',
+              now() - INTERVAL '1 day', now() - n * INTERVAL '1 second' FROM numbered ORDER BY n RETURNING id";
+        Ok(sqlx::query_scalar(INSERT).bind(how_many).fetch_all(&self.sql).await?)
     }
 
     pub(crate) async fn row(&self, job: JobId) -> Result<JobRow> {

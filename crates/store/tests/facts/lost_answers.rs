@@ -8,8 +8,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use domain::{AttemptOutcome, Epoch, ErrorCode, JobStatus, Knobs};
 use store::{
-    Accepted, CancelRequest, Cancelled, Ending, Finished, Mirror, MirroredJob, Resolved, ResourceRequest,
-    Settings, Started, Store, StoreError, SubmissionStatus,
+    Accepted, CancelRequest, Cancelled, Ending, Finished, Mirror, MirroredJob, Redrive, RedriveOrder,
+    Redriven, Resolved, ResourceRequest, Retried, RetryRequest, Settings, Started, Store, StoreError,
+    SubmissionStatus,
 };
 use testkit::{Link, Seen, Weather, until};
 use uuid::Uuid;
@@ -268,5 +269,39 @@ async fn a_submission_whose_answer_was_lost_is_found() -> Result<()> {
     far.repeated(SUBMISSIONS, async |store| create(store, id).await).await?;
     let row = far.database.store.submission(id, None).await?.context("the submission")?;
     assert_eq!(row.status, SubmissionStatus::Submitted);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_redrive_whose_answer_was_lost_is_found_even_if_the_new_job_has_ended_since() -> Result<()> {
+    let far = Far::away().await?;
+    let order = RedriveOrder::by("ann");
+    let dead = async || far.database.dead(ErrorCode::TIMEOUT).await;
+    let redrive = |job| [Redrive { job, new_id: Uuid::now_v7() }];
+    far.store.redrive(&redrive(dead().await?), &order).await?;
+    let redrives = redrive(dead().await?);
+    let found = far.repeated(JOBS, async |store| store.redrive(&redrives, &order).await).await?;
+    let made = [Redriven::Made { id: redrives[0].new_id, not_before: None }];
+    assert_eq!(found, made);
+    far.database.start(redrives[0].new_id, 5).await?;
+    far.database.store.finish(&[finish(redrives[0].new_id, 5, done())]).await?;
+    assert_eq!(far.store.redrive(&redrives, &order).await?, made);
+    assert_eq!(far.database.number(AUDITED).await?, 2);
+    assert_eq!(far.database.number("SELECT count(*) FROM redrives").await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_retry_whose_answer_was_lost_is_found_with_its_audit_entry() -> Result<()> {
+    let far = Far::away().await?;
+    let retry = async || -> Result<RetryRequest> {
+        let (job, new_id) = (far.database.done().await?, Uuid::now_v7());
+        Ok(RetryRequest { job, new_id, by: "ann".to_owned(), tenant: None, traceparent: None })
+    };
+    far.store.retry(&retry().await?).await?;
+    let request = retry().await?;
+    let found = far.repeated(JOBS, async |store| store.retry(&request).await).await?;
+    assert_eq!(found, Retried::Answered(Accepted::Created { id: request.new_id }));
+    assert_eq!(far.database.number(AUDITED).await?, 2);
     Ok(())
 }

@@ -27,7 +27,7 @@ async fn recovered(store: &Store) -> Result<()> {
 }
 
 /// Waits until as many statements wait for a lock in this database.
-async fn until_waiting(sql: &PgPool, statements: i64) -> Result<()> {
+pub(crate) async fn until_waiting(sql: &PgPool, statements: i64) -> Result<()> {
     const WAITS: &str = "SELECT count(*) FROM pg_stat_activity \
                          WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let started = Instant::now();

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context, Result};
 use domain::Knobs;
+use jiff::{Timestamp, ToSpan};
 use store::{Mirror, MirroredJob, Relay};
 use uuid::Uuid;
 
@@ -99,6 +100,21 @@ async fn jobs_with_the_same_knobs_are_gathered_into_one_batch() -> Result<()> {
     assert_eq!((five.total, nine.total), (2, 1));
     assert_eq!(relay.waiting(10).await?, []);
     assert_eq!(relay.move_to_batch(&waiting).await?, [], "nothing is moved twice");
+    Ok(())
+}
+
+#[tokio::test]
+async fn jobs_that_are_due_one_after_the_other_share_a_batch() -> Result<()> {
+    let database = Database::fresh().await?;
+    let hour = Timestamp::from_second(4_102_444_800)?;
+    for seconds in [59, 20, 40, 3600] {
+        let not_before = Some(hour + seconds.seconds());
+        database.queued_with(Knobs { not_before, ..Knobs::default() }).await?;
+    }
+    let relay = turn(&database).await?;
+    let batches = relay.move_to_batch(&relay.waiting(10).await?).await?;
+    let shown: Vec<_> = batches.iter().map(|batch| (batch.total, batch.knobs.not_before)).collect();
+    assert_eq!(shown, [(3, Some(hour + 20.seconds())), (1, Some(hour + 3600.seconds()))]);
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use store::JobRow;
 /// A job as clients see it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Job {
+pub(in crate::routes) struct Job {
     #[serde(rename = "job_id")]
     job_id: JobId,
     submission_id: SubmissionId,

@@ -4,11 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use domain::{JobStatus, SubmissionId};
 use serde::{Deserialize, Serialize};
-use store::{Cursor, JobFilter};
+use store::JobFilter;
 
 use super::job::Job;
 use crate::app::SharedApp;
 use crate::extract::Asked;
+use crate::page::AskedPage;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
@@ -29,31 +30,19 @@ pub(crate) struct Page {
     next_cursor: Option<String>,
 }
 
-const DEFAULT_LIMIT: u32 = 50;
-const LARGEST_LIMIT: u32 = 200;
-
 /// Lists jobs.
 pub(crate) async fn list(
     State(app): State<SharedApp>,
     Asked(query): Asked<Query>,
 ) -> Result<Json<Page>, Problem> {
-    let invalid = |detail: String| Problem::new(Code::InvalidQuery, detail);
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=LARGEST_LIMIT).contains(&limit) {
-        return Err(invalid(format!("limit {limit} is not between 1 and {LARGEST_LIMIT}.")));
-    }
+    let AskedPage { after, limit } = AskedPage::new(query.limit, query.cursor.as_deref())?;
     let status: Option<JobStatus> = query
         .status
         .map(|status| status.parse())
         .transpose()
-        .map_err(|error| invalid(format!("{error}.")))?;
-    let cursor: Option<Cursor> = query
-        .cursor
-        .map(|cursor| cursor.parse())
-        .transpose()
-        .map_err(|error| invalid(format!("cursor: {error}.")))?;
+        .map_err(|error| Problem::new(Code::InvalidQuery, format!("{error}.")))?;
     let filter = JobFilter { submission_id: query.submission_id, status, tenant: None };
-    let page = repeat(|| app.store.jobs(&filter, cursor, limit)).await?;
+    let page = repeat(|| app.store.jobs(&filter, after, limit)).await?;
     Ok(Json(Page {
         items: page.jobs.into_iter().map(Job::from).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),

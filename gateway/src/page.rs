@@ -1,0 +1,34 @@
+//! Which page of a list is asked for.
+
+use store::Cursor;
+
+use crate::problem::{Code, Problem};
+
+const DEFAULT_LIMIT: u32 = 50;
+const LARGEST_LIMIT: u32 = 200;
+
+/// Which page of a list is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AskedPage {
+    /// Where the page before ended; nothing for the first.
+    pub(crate) after: Option<Cursor>,
+    /// The most items on it.
+    pub(crate) limit: u32,
+}
+
+impl AskedPage {
+    /// Out of a query's `limit` and `cursor`.
+    ///
+    /// # Errors
+    /// What of them cannot be.
+    pub(crate) fn new(limit: Option<u32>, cursor: Option<&str>) -> Result<AskedPage, Problem> {
+        let invalid = |detail: String| Problem::new(Code::InvalidQuery, detail);
+        let limit = limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=LARGEST_LIMIT).contains(&limit) {
+            return Err(invalid(format!("limit {limit} is not between 1 and {LARGEST_LIMIT}.")));
+        }
+        let after =
+            cursor.map(str::parse).transpose().map_err(|error| invalid(format!("cursor: {error}.")))?;
+        Ok(AskedPage { after, limit })
+    }
+}

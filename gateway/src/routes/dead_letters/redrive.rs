@@ -1,0 +1,49 @@
+//! `POST /api/dead-letters/:id/redrive`
+
+use axum::extract::State;
+use axum::response::Response;
+use domain::{JobId, JobStatus};
+use store::{Accepted, Redrive, RedriveOrder, Redriven, Refusal, Skip};
+
+use super::no_such_dead_letter;
+use crate::app::SharedApp;
+use crate::extract::Id;
+use crate::problem::{Code, Problem};
+use crate::repeat::repeat;
+use crate::routes::scoring::{ACTOR, Ticket};
+use crate::traceparent::Traceparent;
+
+/// Redrives one dead letter: 202 with the new job, or 200 with the one that makes it needless.
+pub(crate) async fn redrive(
+    State(app): State<SharedApp>,
+    Id(id): Id,
+    Traceparent(traceparent): Traceparent,
+) -> Result<Response, Problem> {
+    let redrives = [Redrive { job: id, new_id: JobId::now_v7() }];
+    // Whoever names a job that a person cancelled means it.
+    let order = RedriveOrder { traceparent, cancelled_too: true, ..RedriveOrder::by(ACTOR) };
+    let answer = repeat(|| app.store.redrive(&redrives, &order)).await?.pop();
+    let existing = |id, status| Ticket::answer(Accepted::Existing { id, status });
+    match answer.unwrap_or(Redriven::NotFound) {
+        Redriven::Made { id, .. } => {
+            app.recorded.notify_one();
+            Ticket::answer(Accepted::Created { id })
+        }
+        Redriven::Skipped(Skip::Redriven { job, status: Some(status) } | Skip::Active { job, status }) => {
+            existing(job, status)
+        }
+        Redriven::Skipped(Skip::Scored { job }) => existing(job, JobStatus::Done),
+        Redriven::Skipped(Skip::Redriven { job, status: None }) => {
+            let detail = format!("It was redriven as {job}, which is no longer on record.");
+            Err(Problem::new(Code::UnknownJob, detail))
+        }
+        Redriven::Skipped(Skip::UnknownRubric) => Err(Refusal::UnknownRubric.into()),
+        Redriven::NotFailed { status } => {
+            let detail = format!("Only a job that ended without a score can be redriven: it is {status}.");
+            Err(Problem::new(Code::NotFailed, detail))
+        }
+        Redriven::NotFound => Err(no_such_dead_letter()),
+        // Those that were cancelled are meant here.
+        Redriven::Unsettled | Redriven::Skipped(Skip::Cancelled) => Err(Problem::unavailable()),
+    }
+}

@@ -1,0 +1,188 @@
+//! `POST /api/dead-letters/redrive`
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::State;
+use domain::{BatchId, ErrorCode, JobId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{DeadLetterFilter, Redrive, RedriveOrder, Redriven};
+
+use crate::app::SharedApp;
+use crate::extract;
+use crate::problem::{Code, Problem};
+use crate::repeat::repeat;
+use crate::routes::scoring::ACTOR;
+use crate::traceparent::Traceparent;
+
+/// A misspelt choice that was silently ignored would redrive more than was meant.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Request {
+    #[serde(default)]
+    filter: Filter,
+    #[serde(default)]
+    all: bool,
+    #[serde(default)]
+    dry_run: bool,
+    per_second: Option<f64>,
+    limit: Option<u32>,
+}
+
+#[derive(Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Filter {
+    code: Option<String>,
+    pool: Option<String>,
+    rubric: Option<String>,
+    tenant: Option<String>,
+    batch_id: Option<BatchId>,
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+/// What was done, or in a dry run: what would be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Answer {
+    dry_run: bool,
+    /// Dead letters that match and had not been redriven, as far as was looked.
+    matched: u32,
+    redriven: u32,
+    /// How many were left as they are, by the reason.
+    skipped: BTreeMap<&'static str, u32>,
+    /// The first few that were redriven.
+    first: Vec<Pair>,
+    /// When the last of the new jobs may start, if they were given a rate.
+    last_not_before: Option<Timestamp>,
+    /// Whether all that match were looked at. If not, the same request goes on where this one ended.
+    complete: bool,
+}
+
+#[derive(Serialize)]
+struct Pair {
+    job_id: JobId,
+    #[serde(rename = "redrivenAs", skip_serializing_if = "Option::is_none")]
+    redriven_as: Option<JobId>,
+}
+
+/// The dead letters that one statement redrives.
+const PAGE: u32 = 500;
+
+const DEFAULT_LIMIT: u32 = 10_000;
+const LARGEST_LIMIT: u32 = 100_000;
+
+/// The rates that can be asked for: from 36 in an hour to more than any pool scores.
+const RATES: std::ops::RangeInclusive<f64> = 0.01..=100_000.0;
+
+/// Once this has passed no further page is begun: clients and proxies do not wait for ever.
+const LONGEST: Duration = Duration::from_secs(20);
+
+const NAMED: usize = 10;
+
+/// Redrives the dead letters that match, newest first, page by page. May be asked for again at any time and by several
+/// at once: what was redriven does not match any more.
+pub(crate) async fn redrive_many(
+    State(app): State<SharedApp>,
+    Traceparent(traceparent): Traceparent,
+    extract::Json(request): extract::Json<Request>,
+) -> Result<Json<Answer>, Problem> {
+    let left = request.checked_limit()?;
+    let Request { filter, dry_run, per_second, .. } = request;
+    // What a person cancelled stays so, unless it is named.
+    let cancelled_too = filter.code.as_deref() == Some(ErrorCode::CANCELLED.as_str());
+    let order = RedriveOrder { traceparent, cancelled_too, per_second, dry_run, ..RedriveOrder::by(ACTOR) };
+    let filter = DeadLetterFilter::from(filter);
+    let begun = Instant::now();
+    let (mut answer, mut after) = (Answer::of(dry_run), None);
+    loop {
+        let limit = PAGE.min(left - answer.redriven);
+        let page = repeat(|| app.store.dead_letters(&filter, after, limit)).await?;
+        let jobs = page.letters.iter().map(|letter| letter.job.id);
+        let redrives: Vec<Redrive> = jobs.map(|job| Redrive { job, new_id: JobId::now_v7() }).collect();
+        let redriven = repeat(|| app.store.redrive(&redrives, &order)).await?;
+        let before = answer.redriven;
+        for (redrive, redriven) in redrives.iter().zip(redriven) {
+            answer.count(redrive.job, redriven);
+        }
+        if !dry_run && answer.redriven > before {
+            app.recorded.notify_one();
+        }
+        after = page.next;
+        if after.is_none() || answer.redriven == left || begun.elapsed() > LONGEST {
+            answer.complete = after.is_none();
+            return Ok(Json(answer));
+        }
+    }
+}
+
+impl Request {
+    /// How many are to be redriven at most.
+    fn checked_limit(&self) -> Result<u32, Problem> {
+        let invalid = |detail: String| Err(Problem::new(Code::InvalidRedrive, detail));
+        match (self.all, self.filter == Filter::default()) {
+            (false, true) => {
+                return invalid(
+                    "A filter is missing. To mean all dead letters, say \"all\": true.".to_owned(),
+                );
+            }
+            (true, false) => {
+                return invalid("\"all\": true and a filter contradict each other.".to_owned());
+            }
+            (true, true) | (false, false) => {}
+        }
+        if let Some(rate) = self.per_second.filter(|rate| !RATES.contains(rate)) {
+            let (least, most) = (RATES.start(), RATES.end());
+            return invalid(format!("perSecond {rate} is not between {least} and {most}."));
+        }
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=LARGEST_LIMIT).contains(&limit) {
+            return invalid(format!("limit {limit} is not between 1 and {LARGEST_LIMIT}."));
+        }
+        Ok(limit)
+    }
+}
+
+impl From<Filter> for DeadLetterFilter {
+    fn from(filter: Filter) -> Self {
+        let Filter { code, pool, rubric, tenant, batch_id: batch, from, until } = filter;
+        DeadLetterFilter { code, pool, rubric, tenant, batch, from, until, redriven: Some(false) }
+    }
+}
+
+impl Answer {
+    fn of(dry_run: bool) -> Answer {
+        Answer {
+            dry_run,
+            matched: 0,
+            redriven: 0,
+            skipped: BTreeMap::new(),
+            first: Vec::new(),
+            last_not_before: None,
+            complete: false,
+        }
+    }
+
+    fn count(&mut self, job: JobId, redriven: Redriven) {
+        self.matched += 1;
+        let reason = match redriven {
+            Redriven::Made { id, not_before } => {
+                self.redriven += 1;
+                if self.first.len() < NAMED {
+                    self.first.push(Pair { job_id: job, redriven_as: (!self.dry_run).then_some(id) });
+                }
+                if !self.dry_run {
+                    self.last_not_before = self.last_not_before.max(not_before);
+                }
+                return;
+            }
+            Redriven::Skipped(skip) => skip.code(),
+            Redriven::Unsettled => "unsettled",
+            // Dead letters do not come to life; their rows may go.
+            Redriven::NotFailed { .. } | Redriven::NotFound => "gone",
+        };
+        *self.skipped.entry(reason).or_default() += 1;
+    }
+}
