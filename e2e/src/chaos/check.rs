@@ -10,7 +10,6 @@ use testkit::{Seen, until};
 use uuid::Uuid;
 
 use super::ledger::{Inflicted, Notes};
-use super::plan::LEASE;
 use crate::order::misfits;
 use crate::rows::{Attempt, Row};
 use crate::world::World;
@@ -20,9 +19,6 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(180);
 
 /// How long statuses and the queue may lag behind rows that have ended.
 const SHOWN_WITHIN: Duration = Duration::from_secs(120);
-
-/// How long after a fault an attempt may still be lost by it: the lease, and finding out.
-const LOST_WITHIN: Duration = Duration::from_secs(LEASE.as_secs() + 2);
 
 /// Something that should not be.
 #[derive(Clone, Debug)]
@@ -100,23 +96,7 @@ fn lost(rows: &[Row], notes: &Notes, submissions: &[Uuid]) -> Vec<Violation> {
 /// Attempts that were lost although nothing had happened to their scorer, so that a fault of the system was paid with
 /// them.
 fn spent_in_vain(attempts: &[Attempt], faults: &[Inflicted]) -> Vec<Violation> {
-    let mut of_scorer: BTreeMap<String, Vec<&Inflicted>> = BTreeMap::new();
-    for fault in faults {
-        if let Some(scorer) = fault.costs_leases_of() {
-            of_scorer.entry(scorer.to_string()).or_default().push(fault);
-        }
-    }
-    let late_ms = i64::try_from(LOST_WITHIN.as_millis()).unwrap_or(i64::MAX);
-    // What was claimed before a pause is started after it.
-    let woken_ms = 1_000;
-    let is_explained = |attempt: &Attempt| {
-        of_scorer.get(&attempt.scorer).is_some_and(|faults| {
-            faults.iter().any(|fault| {
-                attempt.started_ms <= fault.until_ms + woken_ms
-                    && (fault.from_ms..=fault.until_ms + late_ms).contains(&attempt.ended_ms)
-            })
-        })
-    };
+    let is_explained = |attempt: &Attempt| faults.iter().any(|fault| fault.explains_loss_of(attempt));
     let in_vain = attempts.iter().filter(|attempt| attempt.outcome == "lease_lost" && !is_explained(attempt));
     in_vain
         .map(|attempt| {

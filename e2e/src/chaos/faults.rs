@@ -32,7 +32,7 @@ pub(crate) async fn inflict_all(plan: &Plan, keeper: &Keeper<'_>, ledger: &Ledge
 
 async fn inflict(planned: Planned, keeper: &Keeper<'_>, ledger: &Ledger) -> Result<()> {
     let Planned { lasts, fault, .. } = planned;
-    let (from_ms, recoveries) = match fault {
+    let times = match fault {
         Fault::Kill(target) => kill(target, lasts, keeper).await?,
         Fault::Pause(target) => pause(target, lasts, keeper).await?,
         Fault::Roll(role) => roll(role, keeper).await?,
@@ -42,80 +42,94 @@ async fn inflict(planned: Planned, keeper: &Keeper<'_>, ledger: &Ledger) -> Resu
             let _turn = keeper.redis.lock().await;
             let from_ms = now_ms();
             keeper.stack().own_redis()?.flush_all().await?;
-            (from_ms, vec![])
+            Times { from_ms, over_ms: now_ms(), recoveries: vec![] }
         }
         Fault::RestartRedis => {
             let _turn = keeper.redis.lock().await;
             let (from_ms, redis) = (now_ms(), keeper.stack().own_redis()?);
             redis.kill9().await?;
             sleep(lasts).await;
-            let over = Instant::now();
+            let (over_ms, over) = (now_ms(), Instant::now());
             redis.start_again().await?;
             all_ready(keeper).await?;
-            (from_ms, vec![over.elapsed()])
+            Times::new(from_ms, over_ms, over.elapsed())
         }
         Fault::PauseRedis => {
             let _turn = keeper.redis.lock().await;
             let (from_ms, redis) = (now_ms(), keeper.stack().own_redis()?);
             redis.pause().await?;
             sleep(lasts).await;
-            let over = Instant::now();
+            let (over_ms, over) = (now_ms(), Instant::now());
             redis.resume()?;
             all_ready(keeper).await?;
-            (from_ms, vec![over.elapsed()])
+            Times::new(from_ms, over_ms, over.elapsed())
         }
         Fault::RestartPostgres => {
             let _turn = keeper.postgres.lock().await;
             let (from_ms, postgres) = (now_ms(), keeper.stack().own_postgres()?);
             postgres.stop(StopMode::Immediate).await?;
             sleep(lasts).await;
-            let over = Instant::now();
+            let (over_ms, over) = (now_ms(), Instant::now());
             postgres.start_again().await?;
             all_ready(keeper).await?;
-            (from_ms, vec![over.elapsed()])
+            Times::new(from_ms, over_ms, over.elapsed())
         }
         Fault::RestartApiserver => {
             let _turn = keeper.cluster.lock().await;
             let (from_ms, cluster) = (now_ms(), keeper.stack().own_control_plane()?);
             cluster.apiserver().kill9().await?;
             sleep(lasts).await;
-            let over = Instant::now();
+            let (over_ms, over) = (now_ms(), Instant::now());
             cluster.start_apiserver().await?;
-            (from_ms, vec![over.elapsed()])
+            Times::new(from_ms, over_ms, over.elapsed())
         }
         Fault::RestartEtcd => {
             let _turn = keeper.cluster.lock().await;
             let (from_ms, cluster) = (now_ms(), keeper.stack().own_control_plane()?);
             cluster.etcd().kill9().await?;
             sleep(lasts).await;
-            let over = Instant::now();
+            let (over_ms, over) = (now_ms(), Instant::now());
             cluster.start_etcd().await?;
             cluster.start_apiserver().await?;
-            (from_ms, vec![over.elapsed()])
+            Times::new(from_ms, over_ms, over.elapsed())
         }
         Fault::PauseApiserver => {
             let _turn = keeper.cluster.lock().await;
             let (from_ms, cluster) = (now_ms(), keeper.stack().own_control_plane()?);
             cluster.apiserver().pause().await?;
             sleep(lasts).await;
-            let over = Instant::now();
+            let (over_ms, over) = (now_ms(), Instant::now());
             cluster.apiserver().resume()?;
             cluster.start_apiserver().await?;
-            (from_ms, vec![over.elapsed()])
+            Times::new(from_ms, over_ms, over.elapsed())
         }
     };
-    ledger.note(|notes| notes.faults.push(Inflicted { fault, from_ms, until_ms: now_ms(), recoveries }));
+    let Times { from_ms, over_ms, recoveries } = times;
+    let inflicted = Inflicted { fault, from_ms, over_ms, until_ms: now_ms(), recoveries };
+    ledger.note(|notes| notes.faults.push(inflicted));
     Ok(())
 }
 
-type Times = (i64, Vec<Duration>);
+/// When a fault began and was over, in milliseconds since 1970, and how long what it had hit took to be well again.
+struct Times {
+    from_ms: i64,
+    over_ms: i64,
+    recoveries: Vec<Duration>,
+}
+
+impl Times {
+    fn new(from_ms: i64, over_ms: i64, recovery: Duration) -> Times {
+        Times { from_ms, over_ms, recoveries: vec![recovery] }
+    }
+}
 
 async fn kill(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<Times> {
     let (service, _turn) = keeper.take(target).await?;
     let from_ms = now_ms();
     service.kill9().await?;
     sleep(lasts).await;
-    Ok((from_ms, vec![until_ready(service, service.spawn()).await?]))
+    let over_ms = now_ms();
+    Ok(Times::new(from_ms, over_ms, until_ready(service, service.spawn()).await?))
 }
 
 async fn pause(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<Times> {
@@ -123,7 +137,8 @@ async fn pause(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<T
     let from_ms = now_ms();
     service.pause().await?;
     sleep(lasts).await;
-    Ok((from_ms, vec![until_ready(service, async { service.resume() }).await?]))
+    let over_ms = now_ms();
+    Ok(Times::new(from_ms, over_ms, until_ready(service, async { service.resume() }).await?))
 }
 
 /// As a Deployment rolls: a process is asked to stop, and the next one's turn comes when its successor is ready.
@@ -134,7 +149,7 @@ async fn roll(role: Role, keeper: &Keeper<'_>) -> Result<Times> {
         service.terminate(STOP).await?;
         recoveries.push(until_ready(service, service.spawn()).await?);
     }
-    Ok((from_ms, recoveries))
+    Ok(Times { from_ms, over_ms: now_ms(), recoveries })
 }
 
 async fn spoil(
@@ -169,7 +184,8 @@ async fn spoil(
         }
     }
     link.set(Weather::Fair);
-    Ok((from_ms, vec![ready_again(target, keeper).await?]))
+    let over_ms = now_ms();
+    Ok(Times::new(from_ms, over_ms, ready_again(target, keeper).await?))
 }
 
 async fn split(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<Times> {
@@ -177,7 +193,8 @@ async fn split(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<T
     links.set(Weather::Stalled);
     sleep(lasts).await;
     links.set(Weather::Fair);
-    Ok((from_ms, vec![ready_again(target, keeper).await?]))
+    let over_ms = now_ms();
+    Ok(Times::new(from_ms, over_ms, ready_again(target, keeper).await?))
 }
 
 /// How long it takes until a process is ready after trouble with its network; that another fault has it is not counted.

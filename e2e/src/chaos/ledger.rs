@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use super::plan::{Fault, Line, Role, Target};
+use super::plan::{Fault, LEASE, Line};
+use crate::rows::Attempt;
 
 /// The time of this machine, which is also that of the servers, in milliseconds since 1970.
 pub(crate) fn now_ms() -> i64 {
@@ -30,25 +31,46 @@ pub struct Inflicted {
     pub fault: Fault,
     /// When it began, in milliseconds since 1970.
     pub from_ms: i64,
+    /// When it was over: the process started again or went on, the network well. In milliseconds since 1970.
+    pub over_ms: i64,
     /// When what it had hit was well again, in milliseconds since 1970.
     pub until_ms: i64,
     /// How long that took from the moment when the fault itself was over; for each process of a rolling restart, its own.
     pub recoveries: Vec<Duration>,
 }
 
+/// A lease counts from its last renewal, the newest of which is a third of a lease old at the most.
+const SHORTEST_LEASE_MS: i64 = LEASE.as_secs() as i64 * 1_000 * 2 / 3;
+
+/// How long after a fault an attempt may be known to be lost by it: the lease, and finding out.
+const LOST_WITHIN_MS: i64 = LEASE.as_secs() as i64 * 1_000 + 2_000;
+
+/// How much this machine may be late with anything.
+const SLACK_MS: i64 = 500;
+
 impl Inflicted {
-    /// The scorer that may have lost its leases by this fault.
-    pub fn costs_leases_of(&self) -> Option<Target> {
+    /// Whether this fault may have cost an attempt its lease: it killed the scorer in the middle of it, or kept the scorer
+    /// from renewing for as long as a lease lasts.
+    pub(crate) fn explains_loss_of(&self, attempt: &Attempt) -> bool {
+        let (Fault::Kill(target)
+        | Fault::Pause(target)
+        | Fault::Split(target)
+        | Fault::Network(target, Line::Redis, _)) = self.fault
+        else {
+            return false;
+        };
+        let found_out_in_time = attempt.ended_ms <= self.until_ms + LOST_WITHIN_MS;
+        if target.to_string() != attempt.scorer || !found_out_in_time {
+            return false;
+        }
+        let (from_ms, over_ms) = (self.from_ms - SLACK_MS, self.over_ms + SLACK_MS);
+        let together_ms = attempt.ended_ms.min(over_ms) - attempt.started_ms.max(from_ms);
+        let spans_the_kill = attempt.started_ms <= self.from_ms + SLACK_MS && from_ms <= attempt.ended_ms;
+        // What was claimed before may be started after, when its lease is lost.
+        let woke_up_with_it = (self.over_ms..=over_ms).contains(&attempt.started_ms);
         match self.fault {
-            Fault::Kill(target)
-            | Fault::Pause(target)
-            | Fault::Split(target)
-            | Fault::Network(target, Line::Redis, _)
-                if target.role == Role::Scorer =>
-            {
-                Some(target)
-            }
-            _ => None,
+            Fault::Kill(_) => spans_the_kill,
+            _ => together_ms >= SHORTEST_LEASE_MS || woke_up_with_it,
         }
     }
 }

@@ -32,12 +32,14 @@ pub(crate) async fn come_and_go(database: &Database, rubric: &watch::Sender<Stri
     }
 }
 
-/// Submissions, made with SQL, as many as there are to be jobs.
+/// Submissions, made with SQL, as many as there are to be jobs. Every sixth is so long that scoring it by what it says
+/// takes a while: faults are to meet jobs in the middle of that, too.
 pub(crate) async fn submissions(database: &Database, count: usize) -> anyhow::Result<Vec<Uuid>> {
     const LOAD: &str = r#"
 INSERT INTO submissions (status, content)
 SELECT 'SUBMITTED', jsonb_build_object('language', 'python',
-  'code', '# ' || n || E'\n' || repeat(E'def f(x):\n    """Adds one."""\n    return x + 1\n', 20),
+  'code', '# ' || n || E'\n' || repeat(E'def f(x):\n    """Adds one."""\n    return x + 1\n',
+    CASE WHEN n % 6 = 0 THEN 1500 ELSE 20 END),
   'documentation', '# Notes')
 FROM generate_series(1, $1) n RETURNING id"#;
     let rows: Vec<(Uuid,)> =
