@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
+use domain::{LeaseSettings, Pool};
+use queue::Queue;
 use testkit::{Service, Stack, StackBuilder};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
@@ -37,6 +39,8 @@ pub struct World {
     pub gateways: Vec<Api>,
     /// Its tables.
     pub database: Database,
+    /// Its queue, wherever Redis is.
+    queue: Queue,
 }
 
 /// A stack on the Postgres and the control plane that tests share, in a database and a namespace of its own. Its
@@ -90,7 +94,9 @@ impl World {
         let gateways: Vec<Api> =
             stack.gateways.iter().map(|gateway| Api::new(gateway.url())).collect::<Result<_>>()?;
         let api = gateways.first().context("a stack has a gateway")?.clone();
-        Ok(World { api, gateways, database: Database::at(&stack.servers.database_url)?, stack })
+        let database = Database::at(&stack.servers.database_url)?;
+        let queue = Queue::connect(&stack.servers.redis_url, LeaseSettings::renewed_by_thirds(LEASE)?)?;
+        Ok(World { api, gateways, database, queue, stack })
     }
 
     /// The scorer of this name.
@@ -158,15 +164,6 @@ impl World {
         .await
     }
 
-    /// How many members a key of the default pool's queue has: `ready`, `delayed` or `leases`.
-    ///
-    /// # Errors
-    /// When Redis does not say.
-    pub async fn queued(&self, key: &str) -> Result<u64> {
-        let answer = self.stack.own_redis()?.command(&format!("ZCARD {{assay:default}}:{key}")).await?;
-        answer.trim_start_matches(':').parse().with_context(|| format!("ZCARD answers {answer:?}"))
-    }
-
     /// Waits until the default pool's queue holds so many jobs.
     ///
     /// # Errors
@@ -174,8 +171,8 @@ impl World {
     pub async fn until_queue_holds(&self, ready: u64, delayed: u64, leased: u64) -> Result<()> {
         let wanted = [ready, delayed, leased];
         until(format!("[ready, delayed, leases] of the queue are {wanted:?}"), PATIENCE, async || {
-            let found =
-                [self.queued("ready").await?, self.queued("delayed").await?, self.queued("leases").await?];
+            let depth = self.queue.depth(&Pool::default()).await?;
+            let found = [depth.ready, depth.delayed, depth.leased];
             Ok(Seen::when(found == wanted, || format!("{found:?}")))
         })
         .await

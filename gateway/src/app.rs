@@ -1,6 +1,7 @@
 //! What the routes share.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Pool;
 use store::Store;
@@ -21,6 +22,8 @@ pub(crate) struct App {
     pub(crate) pools: Vec<Pool>,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
+    /// How long a body may take to arrive.
+    pub(crate) body_timeout: Duration,
     /// What is counted.
     pub(crate) metrics: Metrics,
 }

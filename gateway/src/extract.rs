@@ -7,6 +7,7 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{HeaderMap, header, request::Parts};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::app::SharedApp;
@@ -64,7 +65,9 @@ impl FromRequest<SharedApp> for JsonText {
                 "Send JSON, with Content-Type: application/json.",
             ));
         }
-        read(request, app.body_limit).await.map(JsonText)
+        let too_slow =
+            |_| Problem::new(Code::BodyTimeout, "The body did not arrive in time. Send the request again.");
+        timeout(app.body_timeout, read(request, app.body_limit)).await.map_err(too_slow)?.map(JsonText)
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) enum Code {
     JobEnded,
     NotFailed,
     BodyTooLarge,
+    BodyTimeout,
     UnsupportedMediaType,
     InvalidContent,
     InvalidTenant,
@@ -60,6 +61,7 @@ impl Code {
             Code::JobEnded => "job_ended",
             Code::NotFailed => "not_failed",
             Code::BodyTooLarge => "body_too_large",
+            Code::BodyTimeout => "body_timeout",
             Code::UnsupportedMediaType => "unsupported_media_type",
             Code::InvalidContent => "invalid_content",
             Code::InvalidTenant => "invalid_tenant",
@@ -91,6 +93,7 @@ impl Code {
                 StatusCode::CONFLICT
             }
             Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::InvalidContent
             | Code::InvalidTenant

@@ -99,6 +99,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         recorded,
         pools: settings.pools.clone(),
         body_limit: settings.body_limit,
+        body_timeout: settings.body_timeout,
         metrics,
     });
     let leaving = middleware::from_fn_with_state(shutdown.clone(), leave_when_stopping);

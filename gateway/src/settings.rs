@@ -44,6 +44,9 @@ pub struct Settings {
     /// The largest body of a request, in bytes.
     #[arg(long, env = "ASSAY_BODY_LIMIT", default_value_t = 1024 * 1024)]
     pub body_limit: usize,
+    /// How long a request may take to arrive, once it has begun, before it is answered 408.
+    #[arg(long, env = "ASSAY_BODY_TIMEOUT", default_value = "30s", value_parser = duration::parse)]
+    pub body_timeout: Duration,
     /// How long a request may wait for the database before it is answered 503.
     #[arg(long, env = "ASSAY_REQUEST_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
     pub request_timeout: Duration,

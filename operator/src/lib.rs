@@ -27,7 +27,9 @@ mod watching;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use domain::Pool;
 use futures::FutureExt;
+use prometheus_client::registry::Registry;
 use queue::Queue;
 use runtime::{Health, Shutdown, in_full, serve_health};
 use store::Store;
@@ -57,13 +59,7 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
     let client = cluster::client(settings.kubeconfig.as_deref()).await?;
     info!(addr = %listener.local_addr()?, name = settings.name, "listening");
 
-    let health = Health::new(shutdown.clone(), registry).ready_when("postgres", {
-        let store = store.clone();
-        move || {
-            let store = store.clone();
-            async move { store.check_schema().await.map_err(|error| in_full(&error)) }
-        }
-    });
+    let health = health(shutdown.clone(), registry, &store, &queue, &settings.pools);
     tokio::spawn(serve_health(listener, health));
     if schema::await_current(settings.database.migration_url(), &store, &shutdown).await.is_none() {
         return Ok(());
@@ -77,6 +73,27 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
     parts.spawn(queueing::keep_all_true(keeper.clone(), pools, audit_every, shutdown.clone()).map(Ok));
     parts.spawn(lead(settings, client, keeper, metrics, shutdown.clone()));
     parts::together(parts, || shutdown.is_requested()).await
+}
+
+/// Ready while Postgres (with its tables) and Redis answer, and not stopping: without either, nothing is queued. Of
+/// Kubernetes it says nothing, since queueing goes on without it.
+fn health(shutdown: Shutdown, registry: Registry, store: &Store, queue: &Queue, pools: &[Pool]) -> Health {
+    let (store, queue, pools) = (store.clone(), queue.clone(), pools.to_vec());
+    Health::new(shutdown, registry)
+        .ready_when("postgres", move || {
+            let store = store.clone();
+            async move { store.check_schema().await.map_err(|error| in_full(&error)) }
+        })
+        .ready_when("redis", move || {
+            let (queue, pools) = (queue.clone(), pools.clone());
+            // In a cluster, each pool may be at another primary.
+            async move {
+                for pool in &pools {
+                    queue.is_current(pool).await.map_err(|error| in_full(&error))?;
+                }
+                Ok(())
+            }
+        })
 }
 
 async fn lead(

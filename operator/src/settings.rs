@@ -16,7 +16,8 @@ pub struct Settings {
     /// Where Postgres is.
     #[command(flatten)]
     pub database: DatabaseFlags,
-    /// Where Redis is.
+    /// Where Redis is: `redis://host:6379/`, `redis+cluster://host:6379,host:6379/` with some nodes of a cluster, or
+    /// `redis+sentinel://host:26379,host:26379/PRIMARY` with sentinels and their name for the primary.
     #[arg(long, env = "ASSAY_REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
     /// The namespace of the gateway's resources and of the operator's own Lease.

@@ -19,7 +19,10 @@ pub enum QueueError {
         source: RedisError,
     },
     /// The address is not a Redis URL.
-    #[error("not a Redis URL such as redis://host:6379/: {0}")]
+    #[error(
+        "not a Redis URL such as redis://host:6379/, redis+cluster://host:6379,host:6379/ or \
+         redis+sentinel://host:26379,host:26379/PRIMARY: {0}"
+    )]
     InvalidUrl(#[source] RedisError),
 }
 

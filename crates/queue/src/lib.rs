@@ -22,7 +22,10 @@
 //! Redis must be 7.0 or newer (or Valkey), must not evict (`maxmemory-policy noeviction`), and may lose its data at
 //! any time: see [`Queue::is_current`].
 
+mod address;
 mod claims;
+mod cluster;
+mod deployment;
 mod depth;
 mod enqueue;
 mod error;
@@ -31,6 +34,7 @@ mod link;
 mod queue;
 mod rebuild;
 mod scripts;
+mod sentinel;
 mod waiter;
 mod waiting;
 

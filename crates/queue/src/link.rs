@@ -1,41 +1,31 @@
-//! The connection to Redis.
+//! The connection to a primary.
 //!
 //! The client's own connection manager keeps a connection whose peer no longer answers, or that a failover left at
 //! a replica, and tries long to make a new one. Callers of the queue do their own retries and want to know soon.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::io::tcp::TcpSettings;
-use redis::{
-    AsyncConnectionConfig, Client, FromRedisValue, IntoConnectionInfo, RedisError, ScriptInvocation,
-};
+use redis::{FromRedisValue, RedisError, ScriptInvocation};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
+use crate::cluster::Node;
+use crate::deployment::Deployment;
+
 /// Limit of one call, connecting included.
 const CALL_TIMEOUT: Duration = Duration::from_secs(5);
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A client for the URL. Nothing is connected yet.
-pub(crate) fn client(url: &str) -> Result<Client, RedisError> {
-    // Without it, small requests that follow one another would wait for acknowledgements.
-    let tcp = TcpSettings::default().set_nodelay(true);
-    Client::open(url.into_connection_info()?.set_tcp_settings(tcp))
-}
+/// How many references one call follows. In a cluster at rest one is enough.
+const MOST_REFERENCES: usize = 3;
 
-/// A new connection whose answers the caller must bound in time.
-pub(crate) async fn dial(client: &Client) -> Result<MultiplexedConnection, RedisError> {
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT_TIMEOUT)).set_response_timeout(None);
-    client.get_multiplexed_async_connection_with_config(&config).await
-}
-
-/// One connection shared by all calls, made when it is first needed and again after it failed.
+/// One connection shared by all calls for the keys of a slot, made when it is first needed and again after it failed.
 #[derive(Debug)]
 pub(crate) struct Link {
-    client: Client,
+    deployment: Arc<Deployment>,
+    key: String,
     state: Mutex<State>,
 }
 
@@ -44,6 +34,8 @@ struct State {
     current: Option<Numbered>,
     last_number: u64,
     last_failure: Option<(Instant, RedisError)>,
+    /// Where a node of the cluster said that the slot has gone: it knows better than those that could be asked.
+    referred_to: Option<Node>,
 }
 
 /// The number tells a connection that failed from the one that has since replaced it.
@@ -54,24 +46,27 @@ struct Numbered {
 }
 
 impl Link {
-    pub(crate) fn new(client: Client) -> Link {
-        Link { client, state: Mutex::default() }
-    }
-
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    /// To the primary that has the key, which matters in a cluster only.
+    pub(crate) fn new(deployment: Arc<Deployment>, key: String) -> Link {
+        Link { deployment, key, state: Mutex::default() }
     }
 
     /// Runs a script. A connection that turns out to have been closed, as by a restart of Redis since the last
-    /// call, is replaced once, so that only a real outage is an error.
+    /// call, is replaced once, and a slot that has moved is followed, so that only a real outage is an error.
     pub(crate) async fn run<T: FromRedisValue>(
         &self,
         script: &ScriptInvocation<'_>,
     ) -> Result<T, RedisError> {
         let deadline = Instant::now() + CALL_TIMEOUT;
-        match self.attempt(script, deadline).await {
-            Err(error) if error.is_connection_dropped() => self.attempt(script, deadline).await,
-            result => result,
+        let (mut replaced, mut references) = (false, 0);
+        loop {
+            match self.attempt(script, deadline).await {
+                Err(error) if error.is_connection_dropped() && !replaced => replaced = true,
+                Err(error) if Node::referred_by(&error).is_some() && references < MOST_REFERENCES => {
+                    references += 1;
+                }
+                result => return result,
+            }
         }
     }
 
@@ -86,8 +81,10 @@ impl Link {
         let Numbered { number, mut connection } = connected?;
         let answer = timeout_at(deadline, script.invoke_async(&mut connection)).await;
         let result = answer.unwrap_or_else(|_| Err(no_answer()));
-        if result.as_ref().is_err_and(|error| !is_answer_of_a_serving_primary(error)) {
-            self.forget(number).await;
+        if let Err(error) = &result
+            && !is_answer_of_a_serving_primary(error)
+        {
+            self.forget(number, Node::referred_by(error)).await;
         }
         result
     }
@@ -105,7 +102,8 @@ impl Link {
         {
             return Err(error.clone());
         }
-        match dial(&self.client).await {
+        let referred_to = state.referred_to.take();
+        match self.deployment.dial(&self.key, referred_to).await {
             Ok(connection) => {
                 state.last_number += 1;
                 let current = Numbered { number: state.last_number, connection };
@@ -119,20 +117,27 @@ impl Link {
         }
     }
 
-    async fn forget(&self, number: u64) {
+    async fn forget(&self, number: u64, referred_to: Option<Node>) {
         let mut state = self.state.lock().await;
         if state.current.as_ref().is_some_and(|current| current.number == number) {
             state.current = None;
+            state.referred_to = referred_to;
         }
     }
 }
 
-/// Whether the connection is good although the call failed. A replica's refusal to write is not: after a failover
-/// the same address leads to another server.
+/// Whether the connection is good although the call failed. Not when after a failover the same address leads to a
+/// replica, when the slot is elsewhere, or when the node is cut off from its cluster: others may know of a better one.
 fn is_answer_of_a_serving_primary(error: &RedisError) -> bool {
     use redis::{ErrorKind, ServerErrorKind};
     match error.kind() {
-        ErrorKind::Server(kind) => !matches!(kind, ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown),
+        ErrorKind::Server(kind) => !matches!(
+            kind,
+            ServerErrorKind::ReadOnly
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::Moved
+                | ServerErrorKind::ClusterDown
+        ),
         ErrorKind::Extension | ErrorKind::UnexpectedReturnType => true,
         _ => false,
     }

@@ -1,15 +1,17 @@
 //! The handle that services keep.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::{JobId, LeaseSettings, Pool};
 use redis::{FromRedisValue, ScriptInvocation};
 use uuid::fmt::Hyphenated;
 
+use crate::deployment::Deployment;
 use crate::error::QueueError;
 use crate::keys;
-use crate::link::{self, Link};
+use crate::link::Link;
 use crate::scripts::{Script, Scripts};
 use crate::waiter::Waiter;
 
@@ -23,7 +25,8 @@ const MAX_ITEMS: usize = 1000;
 /// Later than any plan, and still exact as a double together with the time of day.
 const LONGEST_DELAY_MS: u64 = 1_000_000_000_000;
 
-/// The queues of all pools on one Redis server. Cheap to clone; clones share one connection.
+/// The queues of all pools on one Redis, be it a server, a primary under the eyes of sentinels, or a cluster. Cheap to
+/// clone; clones share one connection, or in a cluster one for each pool.
 #[derive(Clone, Debug)]
 pub struct Queue {
     shared: Arc<Shared>,
@@ -31,21 +34,24 @@ pub struct Queue {
 
 #[derive(Debug)]
 struct Shared {
-    link: Link,
+    deployment: Arc<Deployment>,
+    /// By the key for which each looks for its primary: the same for all pools, but in a cluster.
+    links: Mutex<HashMap<String, Arc<Link>>>,
     scripts: Scripts,
     lease: LeaseSettings,
 }
 
 impl Queue {
-    /// A queue at a URL such as `redis://host:6379/`. Redis need not be there yet: a connection is made when first
-    /// needed, and again whenever it is lost. Each call ends within five seconds, with an error if need be; trying
-    /// again is up to the caller.
+    /// A queue at a URL such as `redis://host:6379/`, `redis+cluster://host:6379,host:6379/` or
+    /// `redis+sentinel://host:26379,host:26379/PRIMARY`. Redis need not be there yet: a connection is made when first
+    /// needed, and again whenever it is lost, to whoever is the primary by then. Each call ends within five seconds,
+    /// with an error if need be; trying again is up to the caller.
     ///
     /// # Errors
     /// [`QueueError::InvalidUrl`].
     pub fn connect(url: &str, lease: LeaseSettings) -> Result<Queue, QueueError> {
-        let client = link::client(url).map_err(QueueError::InvalidUrl)?;
-        let shared = Shared { link: Link::new(client), scripts: Scripts::new(), lease };
+        let deployment = Arc::new(Deployment::at(url).map_err(QueueError::InvalidUrl)?);
+        let shared = Shared { deployment, links: Mutex::default(), scripts: Scripts::new(), lease };
         Ok(Queue { shared: Arc::new(shared) })
     }
 
@@ -62,7 +68,16 @@ impl Queue {
 
     /// A connection of its own on which a claimer can wait for work of a pool.
     pub fn waiter(&self, pool: &Pool) -> Waiter {
-        Waiter::new(self.shared.link.client().clone(), keys::wake(pool))
+        Waiter::new(self.shared.deployment.clone(), keys::wake(pool))
+    }
+
+    /// The connection that serves a pool.
+    fn link(&self, pool: &Pool) -> Arc<Link> {
+        let Shared { deployment, links, .. } = &*self.shared;
+        let key = if deployment.is_cluster() { keys::wake(pool) } else { String::new() };
+        let mut links = links.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = |key: &String| Arc::new(Link::new(deployment.clone(), key.clone()));
+        links.entry(key).or_insert_with_key(new).clone()
     }
 
     pub(crate) fn scripts(&self) -> &Scripts {
@@ -101,7 +116,7 @@ impl Queue {
         invocation.arg(milliseconds(self.shared.lease.duration()));
         invocation.arg(milliseconds(outage_after(self.shared.lease)));
         write(&mut Arguments(&mut invocation));
-        let result = self.shared.link.run(&invocation).await;
+        let result = self.link(pool).run(&invocation).await;
         result.map_err(|error| QueueError::of_script(script.name, error))
     }
 }

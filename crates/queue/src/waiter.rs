@@ -1,12 +1,13 @@
 //! Waiting for work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use redis::RedisError;
 use redis::aio::MultiplexedConnection;
-use redis::{Client, RedisError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::link;
+use crate::deployment::Deployment;
 
 /// How much later than asked for an answer may come before the connection counts as dead.
 const GRACE: Duration = Duration::from_secs(1);
@@ -18,14 +19,14 @@ const GRACE: Duration = Duration::from_secs(1);
 /// claimer looks at least every [`Queue::longest_rest`](crate::Queue::longest_rest).
 #[derive(Debug)]
 pub struct Waiter {
-    client: Client,
+    deployment: Arc<Deployment>,
     wake: String,
     connection: Option<MultiplexedConnection>,
 }
 
 impl Waiter {
-    pub(crate) fn new(client: Client, wake: String) -> Waiter {
-        Waiter { client, wake, connection: None }
+    pub(crate) fn new(deployment: Arc<Deployment>, wake: String) -> Waiter {
+        Waiter { deployment, wake, connection: None }
     }
 
     /// Waits until there may be something to claim, which is true, or until `at_most` has passed, which is false.
@@ -48,7 +49,7 @@ impl Waiter {
     async fn next_marker(&mut self, deadline: Instant) -> Result<bool, RedisError> {
         let mut connection = match self.connection.take() {
             Some(connection) => connection,
-            None => link::dial(&self.client).await?,
+            None => self.deployment.dial(&self.wake, None).await?,
         };
         // Zero would mean for ever.
         let at_most = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

@@ -1,6 +1,7 @@
 //! The pool, and the rules under which every statement runs: a deadline, and no connection reused whose statement
 //! was abandoned half-way.
 
+use std::io;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,6 +24,10 @@ pub struct Store {
 /// meet the dead connections left in the pool. Testing each time would cost every call a round trip.
 const TEST_AFTER_IDLE: Duration = Duration::from_millis(500);
 
+/// A tested connection that answers later is replaced. When its peer is gone without a word, there is time left for a
+/// new one, to wherever the name leads by now.
+const TEST_WITHIN: Duration = Duration::from_millis(500);
+
 impl Store {
     /// Prepares a pool without connecting, so that services start while Postgres is away.
     ///
@@ -39,6 +44,8 @@ impl Store {
             options = options.options([
                 // What nobody waits for any longer shall not hold locks either.
                 ("statement_timeout", deadline.as_str()),
+                // Nor shall a transaction whose client is gone without a word, which Postgres would notice after hours.
+                ("idle_in_transaction_session_timeout", deadline.as_str()),
                 // Statements here only ever look for few rows by an index. On a fresh database, whose tables are
                 // still small, the planner thinks otherwise and keeps such a plan until the next ANALYZE.
                 ("enable_seqscan", "off"),
@@ -53,7 +60,8 @@ impl Store {
             .before_acquire(|connection, state| {
                 Box::pin(async move {
                     if state.idle_for > TEST_AFTER_IDLE {
-                        connection.ping().await?;
+                        let silent = |_| sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut));
+                        timeout(TEST_WITHIN, connection.ping()).await.map_err(silent)??;
                     }
                     Ok(true)
                 })

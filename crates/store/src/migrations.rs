@@ -1,11 +1,14 @@
 //! The schema, and bringing a database up to it.
 
+use std::io;
 use std::str::FromStr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, SqlStr};
+use tokio::time::timeout;
 
 use crate::{Store, StoreError};
 
@@ -67,6 +70,9 @@ pub enum SchemaError {
     NotCurrent,
 }
 
+/// Limit of connecting. What a migration does then has none.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Brings the schema up to date. Several may try at once: they take turns. The URL must lead to Postgres itself,
 /// since the lock that makes them take turns belongs to the session, which a transaction pooler does not keep.
 ///
@@ -75,7 +81,9 @@ pub enum SchemaError {
 pub async fn migrate(url: &str) -> Result<(), MigrationError> {
     let options =
         PgConnectOptions::from_str(url).map_err(MigrateError::from)?.application_name("assay-migrate");
-    let mut connection: PgConnection = options.connect().await.map_err(MigrateError::from)?;
+    let silent = |_| sqlx::Error::from(io::Error::new(io::ErrorKind::TimedOut, "no connection in time"));
+    let connected = timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(silent).flatten();
+    let mut connection: PgConnection = connected.map_err(MigrateError::from)?;
     MIGRATIONS.run_direct(None, &mut connection, false).await?;
     // The work is done; a connection that does not close politely changes nothing about it.
     connection.close().await.ok();

@@ -41,6 +41,10 @@ struct State {
     weather: Weather,
     /// How often the link was cut, for connections that would otherwise miss a short cut.
     cuts: usize,
+    /// Where new connections lead to.
+    port: u16,
+    /// How often it was led elsewhere.
+    turns: usize,
 }
 
 impl Link {
@@ -50,14 +54,14 @@ impl Link {
     /// When it cannot listen.
     pub async fn to(port: u16, weather: Weather) -> Result<Link> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("listen")?;
-        let state = Arc::new(watch::Sender::new(State { weather, cuts: 0 }));
+        let state = Arc::new(watch::Sender::new(State { weather, cuts: 0, port, turns: 0 }));
         let link = Link { port: listener.local_addr()?.port(), state: state.clone() };
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let state = state.clone();
                 tokio::spawn(async move {
                     // A connection that breaks is what this is about.
-                    let _ = carry(client, port, state).await;
+                    let _ = carry(client, state).await;
                 });
             }
         });
@@ -77,6 +81,21 @@ impl Link {
         Ok((link, through))
     }
 
+    /// A link to the API server of a kubeconfig, and the same kubeconfig through the link, written to `through`. The
+    /// server's certificate is for the address, whatever the port.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or the link cannot listen.
+    pub async fn to_kubeconfig(direct: &Path, through: &Path) -> Result<Link> {
+        let text = fs::read_to_string(direct).with_context(|| format!("read {}", direct.display()))?;
+        let server = text.lines().find_map(|line| line.trim().strip_prefix("server: "));
+        let server = server.context("a server")?;
+        let (link, linked) = Link::to_url(&format!("{server}/"), Weather::Fair).await?;
+        let text = text.replace(server, linked.trim_end_matches('/'));
+        fs::write(through, text).with_context(|| format!("write {}", through.display()))?;
+        Ok(link)
+    }
+
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
@@ -88,6 +107,21 @@ impl Link {
             state.weather = weather;
             state.cuts += usize::from(weather == Weather::Cut);
         });
+    }
+
+    /// Leads new connections to another loopback port, as a name does that resolves to another address. Those that are
+    /// open hear nothing any more, as when the machine at the old address is gone.
+    pub fn lead_to(&self, port: u16) {
+        self.state.send_modify(|state| {
+            state.port = port;
+            state.turns += 1;
+        });
+    }
+
+    /// Has all open connections hear nothing any more. New ones are not affected.
+    pub fn lose_connections(&self) {
+        let port = self.state.borrow().port;
+        self.lead_to(port);
     }
 }
 
@@ -115,7 +149,7 @@ impl Links {
     pub(crate) async fn to(direct: &Routes, kubeconfig: PathBuf) -> Result<(Links, Routes)> {
         let (postgres, database_url) = Link::to_url(&direct.database_url, Weather::Fair).await?;
         let (redis, redis_url) = Link::to_url(&direct.redis_url, Weather::Fair).await?;
-        let kubernetes = link_kubeconfig(&direct.kubeconfig, &kubeconfig).await?;
+        let kubernetes = Link::to_kubeconfig(&direct.kubeconfig, &kubeconfig).await?;
         Ok((Links { postgres, redis, kubernetes }, Routes { database_url, redis_url, kubeconfig }))
     }
 
@@ -127,19 +161,8 @@ impl Links {
     }
 }
 
-/// A link to the API server of a kubeconfig, and the same kubeconfig through the link. Its certificate is for the
-/// address, whatever the port.
-async fn link_kubeconfig(direct: &Path, through: &Path) -> Result<Link> {
-    let text = fs::read_to_string(direct).with_context(|| format!("read {}", direct.display()))?;
-    let server = text.lines().find_map(|line| line.trim().strip_prefix("server: ")).context("a server")?;
-    let (link, linked) = Link::to_url(&format!("{server}/"), Weather::Fair).await?;
-    let text = text.replace(server, linked.trim_end_matches('/'));
-    fs::write(through, text).with_context(|| format!("write {}", through.display()))?;
-    Ok(link)
-}
-
-async fn carry(client: TcpStream, port: u16, state: Arc<watch::Sender<State>>) -> Result<()> {
-    let State { weather, cuts } = *state.borrow();
+async fn carry(client: TcpStream, state: Arc<watch::Sender<State>>) -> Result<()> {
+    let State { weather, cuts, port, turns } = *state.borrow();
     if weather == Weather::Cut {
         return Ok(());
     }
@@ -152,8 +175,8 @@ async fn carry(client: TcpStream, port: u16, state: Arc<watch::Sender<State>>) -
         _ = cut.wait_for(|state| state.cuts > cuts) => Ok(()),
         carried = async {
             tokio::try_join!(
-                copy(from_client, to_server, requests, |words| hush(&state, words)),
-                copy(from_server, to_client, answers, |_| !matches!(state.borrow().weather, Weather::Mute)),
+                copy(from_client, to_server, requests, turns, |words| hush(&state, words)),
+                copy(from_server, to_client, answers, turns, |_| !matches!(state.borrow().weather, Weather::Mute)),
             )
         } => carried.map(drop),
     }
@@ -179,12 +202,14 @@ async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut state: watch::Receiver<State>,
+    turns: usize,
     passes: impl Fn(&[u8]) -> bool,
 ) -> Result<()> {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = from.read(&mut buffer).await?;
-        let weather = state.wait_for(|state| state.weather != Weather::Stalled).await?.weather;
+        let carried = |state: &State| state.weather != Weather::Stalled && state.turns == turns;
+        let weather = state.wait_for(carried).await?.weather;
         if length == 0 {
             to.shutdown().await?;
             return Ok(());

@@ -1,13 +1,16 @@
 //! A Redis server of our own.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::account::Account;
 use crate::folder::in_path;
+use crate::launch::Launch;
 use crate::place::Place;
 use crate::readiness;
 use crate::server::Server;
@@ -22,15 +25,23 @@ pub struct Redis {
 impl Redis {
     /// Starts it and waits until it answers.
     pub async fn start(place: &Place) -> Result<Self> {
-        let program = in_path("redis-server").or_else(|| in_path("valkey-server")).context(
-            "Redis is not installed: run `make setup`, or install your system's package redis-server",
-        )?;
-        let port = place.port("redis")?;
+        Self::start_with(place, "redis", &[]).await
+    }
+
+    /// The same under a name of its own, with settings as on the command line: `--maxmemory`, `1mb`.
+    pub async fn start_with(place: &Place, name: &str, settings: &[&str]) -> Result<Self> {
+        let port = place.port(name)?;
         let launch = place
-            .launch("redis", program)
+            .launch(name, program()?)
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no"])
             .args(["--save", "", "--appendonly", "no", "--dir", "/tmp"])
-            .account(Account::for_servers(&["redis"])?);
+            .args(settings);
+        Self::launched(launch, port).await
+    }
+
+    /// Starts what is described, which is to listen on the port, and waits until it answers.
+    pub(crate) async fn launched(launch: Launch, port: u16) -> Result<Self> {
+        let launch = launch.account(account()?);
         let redis = Self { server: Server::new(launch), port };
         redis.start_again().await?;
         Ok(redis)
@@ -94,6 +105,13 @@ impl Redis {
         self.command("FLUSHALL").await.map(drop)
     }
 
+    /// What it says of its part in replication.
+    pub async fn info(&self) -> Result<String> {
+        let limit = Duration::from_secs(1);
+        let info = timeout(limit, self.ask("INFO replication")).await.context("Redis does not answer")?;
+        Ok(info?.concat().replace('\r', ""))
+    }
+
     /// Sends one command, as one would type it, and returns the answer, which must be one line, as the protocol has it:
     /// `+OK`, `:12`. An answer that starts with `-` is an error.
     pub async fn command(&self, command: &str) -> Result<String> {
@@ -107,4 +125,49 @@ impl Redis {
         }
         Ok(answer)
     }
+
+    /// Sends one command, as one would type it, and returns all values of the answer, lists and lists in lists one after
+    /// the other. An error is one.
+    pub async fn ask(&self, command: &str) -> Result<Vec<String>> {
+        let mut stream =
+            BufReader::new(TcpStream::connect(("127.0.0.1", self.port)).await.context("connect")?);
+        stream.write_all(format!("{command}\r\n").as_bytes()).await.context("send a command")?;
+        values(&mut stream).await.with_context(|| format!("ask Redis {command}"))
+    }
+}
+
+/// Redis itself.
+pub(crate) fn program() -> Result<PathBuf> {
+    in_path("redis-server")
+        .or_else(|| in_path("valkey-server"))
+        .context("Redis is not installed: run `make setup`, or install your system's package redis-server")
+}
+
+/// The account it runs as.
+pub(crate) fn account() -> Result<Option<Account>> {
+    Account::for_servers(&["redis"])
+}
+
+/// Reads one answer of version 2 of the protocol.
+async fn values(stream: &mut (impl AsyncBufRead + Unpin)) -> Result<Vec<String>> {
+    let (mut found, mut expected) = (Vec::new(), 1);
+    while expected > 0 {
+        expected -= 1;
+        let mut line = String::new();
+        stream.read_line(&mut line).await.context("read the answer")?;
+        let line = line.trim_end();
+        let (kind, rest) = line.split_at_checked(1).context("the connection was closed")?;
+        match kind {
+            "+" | ":" => found.push(rest.to_owned()),
+            "*" => expected += rest.parse::<i64>()?.max(0),
+            "$" if rest == "-1" => found.push(String::new()),
+            "$" => {
+                let mut bytes = vec![0; rest.parse::<usize>()? + 2];
+                stream.read_exact(&mut bytes).await.context("read the answer")?;
+                found.push(String::from_utf8_lossy(&bytes[..bytes.len() - 2]).into_owned());
+            }
+            _ => bail!("the answer is {line:?}"),
+        }
+    }
+    Ok(found)
 }

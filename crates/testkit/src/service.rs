@@ -10,6 +10,7 @@ use crate::link::Links;
 use crate::process::Signal;
 use crate::readiness;
 use crate::server::Server;
+use crate::wait::{Seen, until};
 
 /// A gateway, an operator or a scorer, as a real process that tests may kill, pause, stop and start again.
 #[derive(Debug)]
@@ -48,6 +49,15 @@ impl Service {
         let process = self.server.process().with_context(|| format!("{} was never started", self.name()))?;
         let answers = async || readiness::http_ok(self.ready_port, "/readyz").await;
         readiness::until(&process, Duration::from_secs(60), answers).await
+    }
+
+    /// Waits until it answers that it is not ready.
+    pub async fn until_unready(&self) -> Result<()> {
+        until(format!("{} is not ready", self.name()), Duration::from_secs(10), async || {
+            let (status, _) = readiness::http_get(self.ready_port, "/readyz").await?;
+            Ok(Seen::when(status != 200, || format!("/readyz answers {status}")))
+        })
+        .await
     }
 
     /// Its name: `scorer`, or `scorer-2` where there are several.

@@ -12,6 +12,7 @@ mod network;
 mod operators;
 mod postgres;
 mod redis;
+mod redis_cluster;
 mod rolling;
 mod scorers;
 mod stops;

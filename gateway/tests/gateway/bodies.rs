@@ -3,6 +3,8 @@
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::fixture::{Gateway, answer};
 
@@ -75,9 +77,8 @@ async fn a_body_over_the_limit_is_refused_and_its_sender_hears_of_it() -> Result
 
 /// POSTs a submission in chunks of 1,000 bytes; the status of the answer.
 async fn post_in_chunks(gateway: &Gateway, body: &str) -> Result<u16> {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let address = gateway.url.trim_start_matches("http://");
-    let mut stream = tokio::net::TcpStream::connect(address).await?;
+    let mut stream = TcpStream::connect(address).await?;
     let mut request = format!(
         "POST /api/submissions HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
          Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
@@ -90,6 +91,23 @@ async fn post_in_chunks(gateway: &Gateway, body: &str) -> Result<u16> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer.split(' ').nth(1).unwrap_or_default().parse()?)
+}
+
+#[tokio::test]
+async fn a_body_that_never_arrives_is_given_up() -> Result<()> {
+    let database = testkit::fresh_database().await?;
+    let gateway = Gateway::ready(&database, &["--body-timeout", "200ms"]).await?;
+    let address = gateway.url.trim_start_matches("http://");
+    let mut stream = TcpStream::connect(address).await?;
+    let request = format!(
+        "POST /api/scoring HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+         Content-Length: 100\r\nConnection: close\r\n\r\n{{"
+    );
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("body_timeout"), "{answer}");
+    Ok(())
 }
 
 #[tokio::test]

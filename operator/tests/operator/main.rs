@@ -1,6 +1,7 @@
 //! The operator against a real API server, Postgres and Redis.
 
 mod batches;
+mod connections;
 mod definitions;
 mod jobs;
 mod leadership;

@@ -34,17 +34,25 @@ pub(crate) struct World {
     pub(crate) namespace: String,
     pub(crate) pool: Pool,
     pub(crate) database_url: String,
-    redis_url: String,
-    kubeconfig: std::path::PathBuf,
+    /// How its operators reach Redis.
+    pub(crate) redis_url: String,
+    /// How its operators reach the API server.
+    pub(crate) kubeconfig: std::path::PathBuf,
 }
 
 /// An operator that runs in this process.
 pub(crate) struct Running {
     shutdown: Shutdown,
     ended: JoinHandle<Result<()>>,
+    port: u16,
 }
 
 impl Running {
+    /// What `/readyz` answers.
+    pub(crate) async fn readiness(&self) -> Result<(u16, String)> {
+        testkit::readiness::http_get(self.port, "/readyz").await
+    }
+
     /// Stops it as SIGTERM would, and waits for its end.
     pub(crate) async fn stop(self) -> Result<()> {
         self.shutdown.request();
@@ -107,9 +115,10 @@ impl World {
             .try_get_matches_from(words)?;
         let settings = Settings::from_arg_matches(&matches)?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
         let shutdown = Shutdown::default();
         let ended = tokio::spawn(operator::run(settings, listener, shutdown.clone()));
-        Ok(Running { shutdown, ended })
+        Ok(Running { shutdown, ended, port })
     }
 
     pub(crate) fn api<K: Kind>(&self) -> Api<K> {

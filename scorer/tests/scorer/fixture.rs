@@ -31,6 +31,7 @@ pub(crate) struct World {
 pub(crate) struct Running {
     shutdown: Shutdown,
     ended: JoinHandle<Result<()>>,
+    port: u16,
 }
 
 #[derive(Parser)]
@@ -44,6 +45,27 @@ impl Running {
     pub(crate) async fn stop(self) -> Result<()> {
         self.shutdown.request();
         tokio::time::timeout(LIMIT, self.ended).await.context("the scorer does not stop")??
+    }
+
+    /// What `/readyz` answers, which must be soon enough for a kubelet.
+    pub(crate) async fn readiness(&self) -> Result<(u16, String)> {
+        let begun = Instant::now();
+        let answer = testkit::readiness::http_get(self.port, "/readyz").await?;
+        ensure!(begun.elapsed() < Duration::from_secs(1), "answered after {:?}", begun.elapsed());
+        Ok(answer)
+    }
+
+    /// Waits until `/readyz` says this. Gives what it says in words.
+    pub(crate) async fn until_ready_is(&self, ready: bool) -> Result<String> {
+        let begun = Instant::now();
+        loop {
+            let (status, text) = self.readiness().await?;
+            if (status == 200) == ready {
+                return Ok(text);
+            }
+            ensure!(begun.elapsed() < LIMIT, "{status}: {text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -85,9 +107,10 @@ impl World {
             "1s",
         ])?;
         let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
         let shutdown = Shutdown::default();
         let ended = tokio::spawn(scorer::run(settings.settings, listener, shutdown.clone()));
-        Ok(Running { shutdown, ended })
+        Ok(Running { shutdown, ended, port })
     }
 
     /// A job of the `quick` rubric with a single attempt, in Postgres alone.

@@ -2,6 +2,7 @@
 
 mod fixture;
 mod queue_loss;
+mod readiness;
 mod stops;
 mod suspension;
 mod trouble;

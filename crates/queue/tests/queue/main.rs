@@ -11,5 +11,8 @@ mod model;
 mod order;
 mod outage;
 mod rebuild;
+mod reconnection;
+mod recovery;
+mod sentinel;
 mod waiting;
 mod wake;

@@ -7,7 +7,9 @@ use domain::JobStatus;
 use sqlx::PgPool;
 use store::{Finished, Settings, Store, StoreError};
 use testkit::{Link, Place, Postgres, PostgresOptions, StopMode, TempFolder, Weather};
+use tokio::task::JoinSet;
 
+use crate::batches::new_batch;
 use crate::database::{Database, done, finish, new_job};
 
 /// A server of the test's own, that it may stop.
@@ -112,6 +114,45 @@ async fn a_stalled_postgres_answers_with_an_error_in_time_and_the_store_recovers
 }
 
 #[tokio::test]
+async fn an_address_that_leads_elsewhere_is_followed_although_the_old_peer_is_silent() -> Result<()> {
+    let ((first, _folder), (second, _other_folder)) = tokio::try_join!(server(), server())?;
+    let (link, linked) = Link::to_url(&first.url(), Weather::Fair).await?;
+    let database = Database::prepared(first.url()).await?;
+    let successor = Database::prepared(second.url()).await?;
+    let job = successor.queued().await?;
+    let settings = Settings { application_name: "linked".to_owned(), ..Settings::new(&linked) };
+    let store = Store::connect(&settings)?;
+    // A pool of many connections, idle for long enough to be tested before use.
+    let mut pings = JoinSet::new();
+    for _ in 0..100 {
+        let store = store.clone();
+        pings.spawn(async move { store.ping().await });
+    }
+    pings.join_all().await.into_iter().collect::<Result<Vec<()>, StoreError>>()?;
+    const OPEN: &str = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'linked'";
+    let open: i64 = sqlx::query_scalar(OPEN).fetch_one(&database.sql).await?;
+    anyhow::ensure!(open > 2, "only {open} connections");
+    tokio::time::sleep(Duration::from_millis(600)).await;
+
+    link.lead_to(second.port());
+    let started = Instant::now();
+    for _ in 0..settings.max_connections {
+        assert!(store.job(job).await?.is_some(), "nobody meets a dead connection");
+    }
+    assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_migration_does_not_wait_for_a_server_that_never_answers() -> Result<()> {
+    let (_link, linked) = Link::to_url(&testkit::postgres_url().await?, Weather::Stalled).await?;
+    let started = Instant::now();
+    store::migrate(&linked).await.expect_err("nobody answers");
+    assert!(started.elapsed() < Duration::from_secs(7), "{:?}", started.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_verdict_whose_answer_the_network_swallowed_is_found_by_the_retry() -> Result<()> {
     let database = Database::fresh().await?;
     let (link, linked) = Link::to_url(&database.url, Weather::Fair).await?;
@@ -136,6 +177,29 @@ async fn a_verdict_whose_answer_the_network_swallowed_is_found_by_the_retry() ->
     assert_eq!(found, Finished::Recorded { status: JobStatus::Done, retry_after: None });
     assert_eq!(database.store.attempts(job).await?.len(), 1);
     Ok(())
+}
+
+#[tokio::test]
+async fn a_transaction_whose_client_is_gone_without_a_word_holds_no_submission_for_long() -> Result<()> {
+    let database = Database::fresh().await?;
+    let (link, linked) = Link::to_url(&database.url, Weather::Fair).await?;
+    let store = Store::connect(&Settings { deadline: Duration::from_secs(1), ..Settings::new(&linked) })?;
+    let submission = database.submission().await?;
+    store.ping().await?;
+    // The batch is inserted, and its member waits for the submission until the network has stalled.
+    let mut other = database.sql.begin().await?;
+    sqlx::query("SELECT id FROM submissions FOR UPDATE").execute(&mut *other).await?;
+    let batch = new_batch(vec![submission]);
+    let (accepted, released) = tokio::join!(store.accept_batch(&batch), async {
+        let waits = until_waiting(&database.sql, 1).await;
+        link.set(Weather::Stalled);
+        other.commit().await?;
+        waits
+    });
+    released?;
+    assert!(accepted.is_err_and(|error| error.is_unavailable()));
+    // Nobody will ever commit or roll back. Whoever asks for the same submission must not wait for that.
+    database.accepted(&new_job(submission)).await.map(drop)
 }
 
 #[tokio::test]
