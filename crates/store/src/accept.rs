@@ -90,8 +90,8 @@ WITH item AS (
 ), weighed AS (
   SELECT i.*, s.tenant AS owner, s.status AS submission_status, r.version AS rubric_version
   FROM item i
-  LEFT JOIN submissions s ON s.id = i.submission_id AND s.tenant = coalesce(i.tenant, s.tenant)
-  LEFT JOIN current_rubrics r ON r.name = i.rubric
+  LEFT JOIN submissions s ON s.id = ANY (ARRAY[i.submission_id]) AND s.tenant = coalesce(i.tenant, s.tenant)
+  LEFT JOIN current_rubrics r ON r.name = ANY (ARRAY[i.rubric])
 ), inserted AS (
   INSERT INTO scoring_jobs (id, submission_id, batch_id, tenant, rubric, rubric_version, pool, priority,
     max_attempts, timeout_seconds, ttl_seconds, not_before, suspended, traceparent, resource_kind,
@@ -115,10 +115,11 @@ LEFT JOIN inserted n ON n.id = w.id AND n.submission_id = w.submission_id
 ORDER BY w.ord";
 
 const LOOK_UP: &str = "
-SELECT own.submission_id = i.submission_id AS mine, a.id AS active_id, a.status AS active_status
+SELECT CASE WHEN own.status IS NOT NULL THEN own.submission_id = i.submission_id END AS mine, a.id AS active_id, a.status AS active_status
 FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS i (id, submission_id, ord)
-LEFT JOIN scoring_jobs own ON own.id = i.id
-LEFT JOIN scoring_jobs a ON a.submission_id = i.submission_id AND a.completed_at IS NULL
+LEFT JOIN scoring_jobs own ON own.id = ANY (ARRAY[i.id])
+LEFT JOIN LATERAL (
+  SELECT id, status FROM scoring_jobs WHERE submission_id = i.submission_id AND completed_at IS NULL OFFSET 0) a ON TRUE
 ORDER BY i.ord";
 
 /// How often an item is tried whose way was barred by a job that had ended when it was looked up.

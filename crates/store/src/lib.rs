@@ -8,6 +8,8 @@
 //! - Rows of several jobs are locked in the order of their ids, so that calls do not deadlock.
 //! - Nothing depends on a session, so PgBouncer may stand in between in transaction mode; only [`migrate`] needs
 //!   Postgres itself.
+//! - Rows are looked up by `id = ANY (ARRAY[x])` where `id = x` would let the planner join by reading a whole index:
+//!   what it guesses of a table's contents may be long out of date. `plans.rs` looks at every plan.
 //! - Times are those of Postgres. Where one crosses into the queue it does so as a duration.
 
 mod accept;
@@ -23,6 +25,8 @@ mod finish;
 mod held;
 mod migrations;
 mod mirroring;
+#[cfg(test)]
+mod plans;
 mod queueing;
 mod read;
 mod relay;

@@ -135,7 +135,7 @@ macro_rules! job_columns {
          j.mirrored_version, j.resource_kind, j.resource_namespace, j.resource_name, j.resource_uid, \
          j.created_at, j.started_at, j.completed_at, j.traceparent, \
          CASE WHEN NOT (j.suspended AND j.status = 'QUEUED') \
-           AND NOT EXISTS (SELECT FROM scoring_unqueued u WHERE u.job_id = j.id) \
+           AND NOT EXISTS (SELECT FROM scoring_unqueued u WHERE u.job_id = ANY (ARRAY[j.id])) \
          THEN j.created_at END AS queued_at"
     };
 }
