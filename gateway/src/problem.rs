@@ -30,6 +30,8 @@ pub(crate) enum Code {
     InvalidContent,
     InvalidTenant,
     InvalidPriority,
+    InvalidRetries,
+    InvalidBackoff,
     InvalidNotBefore,
     InvalidBatch,
     InvalidData,
@@ -59,6 +61,8 @@ impl Code {
             Code::InvalidContent => "invalid_content",
             Code::InvalidTenant => "invalid_tenant",
             Code::InvalidPriority => "invalid_priority",
+            Code::InvalidRetries => "invalid_retries",
+            Code::InvalidBackoff => "invalid_backoff",
             Code::InvalidNotBefore => "invalid_not_before",
             Code::InvalidBatch => "invalid_batch",
             Code::InvalidData => "invalid_data",
@@ -85,6 +89,8 @@ impl Code {
             Code::InvalidContent
             | Code::InvalidTenant
             | Code::InvalidPriority
+            | Code::InvalidRetries
+            | Code::InvalidBackoff
             | Code::InvalidNotBefore
             | Code::InvalidBatch
             | Code::InvalidData

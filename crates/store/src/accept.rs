@@ -84,9 +84,10 @@ const ACCEPT: &str = "
 WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::integer[],
     $8::integer[], $9::integer[], $10::timestamptz[], $11::boolean[], $12::text[], $13::text[], $14::text[],
-    $15::uuid[])
+    $15::uuid[], $17::integer[])
   WITH ORDINALITY AS t (id, submission_id, tenant, rubric, pool, priority, max_attempts, timeout_seconds,
-    ttl_seconds, not_before, suspended, traceparent, resource_namespace, resource_name, resource_uid, ord)
+    ttl_seconds, not_before, suspended, traceparent, resource_namespace, resource_name, resource_uid, backoff_seconds,
+    ord)
 ), weighed AS (
   SELECT i.*, s.tenant AS owner, s.status AS submission_status, r.version AS rubric_version
   FROM item i
@@ -94,10 +95,10 @@ WITH item AS (
   LEFT JOIN current_rubrics r ON r.name = ANY (ARRAY[i.rubric])
 ), inserted AS (
   INSERT INTO scoring_jobs (id, submission_id, batch_id, tenant, rubric, rubric_version, pool, priority,
-    max_attempts, timeout_seconds, ttl_seconds, not_before, suspended, traceparent, resource_kind,
+    max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent, resource_kind,
     resource_namespace, resource_name, resource_uid)
   SELECT id, submission_id, $16::uuid, owner, rubric, rubric_version, pool, priority,
-    max_attempts, timeout_seconds, ttl_seconds, not_before, suspended, traceparent,
+    max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent,
     CASE WHEN $16::uuid IS NOT NULL THEN 'batch' WHEN resource_uid IS NOT NULL THEN 'job' END,
     resource_namespace, resource_name, resource_uid
   FROM weighed
@@ -286,4 +287,5 @@ fn insert<'q>(items: &[&NewJob], batch: Option<BatchId>) -> QueryAs<'q, Postgres
         .bind(texts(|item| item.resource.as_ref().map(|r| r.name.as_str())))
         .bind(uids)
         .bind(batch)
+        .bind(numbers(|knobs| knobs.backoff_seconds))
 }

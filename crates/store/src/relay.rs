@@ -94,8 +94,8 @@ const MOVE_TO_BATCH: &str = concat!(
   ORDER BY id FOR NO KEY UPDATE
 ), b AS (
   INSERT INTO scoring_batches (id, tenant, origin, rubric, pool, priority, max_attempts, timeout_seconds,
-    ttl_seconds, not_before, suspended, total)
-  SELECT $1, $3, 'overflow', $4, $5, $6, $7, $8, $9, $10, $11, count(*) FROM held HAVING count(*) > 0
+    ttl_seconds, not_before, suspended, backoff_seconds, total)
+  SELECT $1, $3, 'overflow', $4, $5, $6, $7, $8, $9, $10, $11, $12, count(*) FROM held HAVING count(*) > 0
   RETURNING *
 ), moved AS (
   UPDATE scoring_jobs j SET batch_id = $1, resource_kind = 'batch' FROM held WHERE j.id = ANY (ARRAY[held.id])
@@ -230,7 +230,8 @@ impl Relay {
             .bind(columns::to_integer(first.timeout_seconds))
             .bind(columns::to_integer(first.ttl_seconds))
             .bind(asked_not_before(first).map(ToSqlx::to_sqlx))
-            .bind(first.suspended);
+            .bind(first.suspended)
+            .bind(columns::to_integer(first.backoff_seconds));
         self.store.optional(query).await
     }
 
@@ -262,7 +263,7 @@ impl Relay {
 fn likeness(job: &JobRow) -> impl Ord + use<> {
     (
         (job.tenant.clone(), job.rubric.clone(), job.pool.clone(), job.priority),
-        (job.max_attempts, job.timeout_seconds, job.ttl_seconds, job.suspended),
+        (job.max_attempts, job.backoff_seconds, job.timeout_seconds, job.ttl_seconds, job.suspended),
         asked_not_before(job),
     )
 }

@@ -66,6 +66,7 @@ impl Store {
                 pool: ended.pool,
                 priority: ended.priority,
                 retries: ended.max_attempts.saturating_sub(1),
+                backoff_seconds: ended.backoff_seconds,
                 timeout_seconds: ended.timeout_seconds,
                 ttl_seconds: ended.ttl_seconds,
                 not_before: None,

@@ -31,6 +31,8 @@ pub struct Work {
     pub job: JobId,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How long the job waits before its first retry.
+    pub backoff_seconds: u32,
     /// How long this attempt may take.
     pub timeout_seconds: u32,
     /// The job's place in the queue, should it return there.
@@ -85,7 +87,7 @@ WITH item AS (
   WITH ORDINALITY AS t (job, epoch, expired, scorer, ord)
 ), held AS (
   SELECT j.id, j.submission_id, j.status, j.suspended, j.attempt, j.max_attempts, j.lease_epoch,
-    j.scorer AS holder, j.created_at, j.started_at, j.timeout_seconds, j.priority, j.rubric, j.rubric_version
+    j.scorer AS holder, j.created_at, j.started_at, j.backoff_seconds, j.timeout_seconds, j.priority, j.rubric, j.rubric_version
   FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
   ORDER BY i.job FOR NO KEY UPDATE OF j
 ), seen AS (
@@ -133,8 +135,8 @@ WITH item AS (
   FROM decided d JOIN submissions s ON s.id = ANY (ARRAY[d.submission_id]) WHERE decision IN ('started', 'already_started')
 )
 SELECT d.job, d.decision, d.lost, d.status, d.lease_epoch,
-  CASE decision WHEN 'started' THEN next_attempt ELSE attempt END AS attempt, d.timeout_seconds, d.priority,
-  d.created_at, d.rubric, d.rubric_version,
+  CASE decision WHEN 'started' THEN next_attempt ELSE attempt END AS attempt, d.backoff_seconds, d.timeout_seconds,
+  d.priority, d.created_at, d.rubric, d.rubric_version,
   CASE WHEN sum(octet_length(c.words)) OVER (ORDER BY d.ord) <= $5 THEN c.words END AS content
 FROM decided d LEFT JOIN content c USING (ord)
 ORDER BY d.ord";
@@ -182,6 +184,7 @@ fn work(row: &PgRow, content: String) -> Result<Work, sqlx::Error> {
     Ok(Work {
         job: row.try_get("job")?,
         attempt: columns::count(row, "attempt")?,
+        backoff_seconds: columns::count(row, "backoff_seconds")?,
         timeout_seconds: columns::count(row, "timeout_seconds")?,
         rank: columns::rank(row)?,
         rubric: row.try_get("rubric")?,
