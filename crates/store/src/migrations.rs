@@ -2,10 +2,12 @@
 
 use std::str::FromStr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, SqlStr};
+use tokio::time::sleep;
 
 use crate::{Store, StoreError};
 
@@ -68,15 +70,50 @@ pub enum SchemaError {
     NotCurrent,
 }
 
+/// How long a migration waits for a lock before it lets go of those it has. Everybody who comes later for the same table
+/// waits behind it meanwhile. An autovacuum in the way is told to go after a second.
+const LOCK_TIMEOUT: &str = "1500ms";
+
+/// How often it tries to get them, and how long it keeps out of the way in between.
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Brings the schema up to date. Several may try at once: they take turns. The URL must lead to Postgres itself,
 /// since the lock that makes them take turns belongs to the session, which a transaction pooler does not keep.
 ///
+/// Each migration is a transaction, so whoever is killed leaves whole ones only, and the next one goes on from there.
+///
 /// # Errors
-/// When Postgres cannot be reached, or its schema was changed by hand. A newer schema is left as it is.
+/// When Postgres cannot be reached, its schema was changed by hand, or others held locks for minutes. A newer schema is
+/// left as it is.
 pub async fn migrate(url: &str) -> Result<(), MigrationError> {
-    let options =
-        PgConnectOptions::from_str(url).map_err(MigrateError::from)?.application_name("assay-migrate");
-    let mut connection: PgConnection = options.connect().await.map_err(MigrateError::from)?;
+    let mut tries = 1;
+    loop {
+        match migrate_at_once(url).await {
+            Err(error) if tries < TRIES && is_out_of_lock(&error) => tries += 1,
+            done => return Ok(done?),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether a lock was not to be had: one on a table, or the one by which migrators take turns.
+fn is_out_of_lock(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    // Lock not available; deadlock.
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("55P03" | "40P01"))
+}
+
+async fn migrate_at_once(url: &str) -> Result<(), MigrateError> {
+    let options = PgConnectOptions::from_str(url)?.application_name("assay-migrate").options([
+        ("lock_timeout", LOCK_TIMEOUT),
+        // One that was frozen in the middle does not hold up the others for good.
+        ("idle_in_transaction_session_timeout", "60s"),
+    ]);
+    let mut connection: PgConnection = options.connect().await?;
     MIGRATIONS.run_direct(None, &mut connection, false).await?;
     // The work is done; a connection that does not close politely changes nothing about it.
     connection.close().await.ok();

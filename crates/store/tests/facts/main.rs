@@ -9,6 +9,7 @@ mod database;
 mod definitions;
 mod immutability;
 mod lost_answers;
+mod migrating;
 mod mirroring;
 mod outage;
 mod queueing;
