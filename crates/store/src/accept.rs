@@ -101,8 +101,9 @@ WITH item AS (
     max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent,
     CASE WHEN $16::uuid IS NOT NULL THEN 'batch' WHEN resource_uid IS NOT NULL THEN 'job' END,
     resource_namespace, resource_name, resource_uid
-  FROM weighed
+  FROM weighed w
   WHERE submission_status = 'SUBMITTED' AND rubric_version IS NOT NULL
+    AND NOT EXISTS (SELECT FROM scoring_history h WHERE h.id = w.id OFFSET 0)
   ORDER BY submission_id, ord
   ON CONFLICT DO NOTHING
   RETURNING id, submission_id, suspended
@@ -116,9 +117,11 @@ LEFT JOIN inserted n ON n.id = w.id AND n.submission_id = w.submission_id
 ORDER BY w.ord";
 
 const LOOK_UP: &str = "
-SELECT CASE WHEN own.status IS NOT NULL THEN own.submission_id = i.submission_id END AS mine, a.id AS active_id, a.status AS active_status
+SELECT CASE WHEN own.status IS NOT NULL THEN own.submission_id = i.submission_id
+    ELSE past.submission_id = i.submission_id END AS mine, a.id AS active_id, a.status AS active_status
 FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS i (id, submission_id, ord)
 LEFT JOIN scoring_jobs own ON own.id = ANY (ARRAY[i.id])
+LEFT JOIN scoring_history past ON past.id = ANY (ARRAY[i.id])
 LEFT JOIN LATERAL (
   SELECT id, status FROM scoring_jobs WHERE submission_id = i.submission_id AND completed_at IS NULL OFFSET 0) a ON TRUE
 ORDER BY i.ord";

@@ -19,7 +19,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 10] = files! {
+const FILES: [(&str, &str, &str); 11] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -30,6 +30,7 @@ const FILES: [(&str, &str, &str); 10] = files! {
     "0008" "definitions"
     "0011" "backoff"
     "0012" "backoff_valid"
+    "0013" "history"
 };
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {

@@ -232,6 +232,14 @@ async fn call_everything(store: &Store) -> Result<()> {
     let retry = RetryRequest { job, new_id: again, by: by.clone(), tenant: None, traceparent: None };
     store.retry(&retry).await?;
     store.cancel(&[CancelRequest { job: again, by, reason: "enough".to_owned() }]).await?;
+    store.next_tenant(Some("default")).await?;
+    let years = Duration::from_secs(100_000_000);
+    store.retire("default", years, None, 10).await?;
+    store.drop_history(years, 10).await?;
+    store.drop_submissions(years, None, 10).await?;
+    store.history_page(0, None, None, 10).await?;
+    store.job(Uuid::now_v7()).await?;
+    store.attempts(Uuid::now_v7()).await?;
     call_for_batch(store, submission).await
 }
 

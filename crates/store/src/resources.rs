@@ -31,8 +31,8 @@ pub struct ResourceRequest {
 pub enum Resolved {
     /// This job is mirrored in it.
     Bound(Box<JobRow>),
-    /// The job it is named after is counted in a batch, or has or had another resource that the gateway made: this one
-    /// is to be deleted, and nothing cancelled.
+    /// The job it is named after is counted in a batch, has or had another resource that the gateway made, or is in the
+    /// history, so that nothing would ever delete this one: it is to be deleted, and nothing cancelled.
     Duplicate {
         /// The job.
         job: JobId,
@@ -265,9 +265,10 @@ impl Store {
         let rows = self.rows_of(created.collect(), Vec::new()).await?;
         for (at, answer) in to_accept.iter().zip(accepted) {
             answers[*at] = match answer {
-                Ok(Accepted::Created { id }) => {
-                    rows.by_id.get(&id).map(|row| Ok(Resolved::Bound(Box::new(row.clone()))))
-                }
+                Ok(Accepted::Created { id }) => match rows.by_id.get(&id) {
+                    Some(row) => Some(Ok(Resolved::Bound(Box::new(row.clone())))),
+                    None => self.job_in_history(id).await?.map(|_| Ok(Resolved::Duplicate { job: id })),
+                },
                 Ok(Accepted::Existing { id, status }) => Some(Ok(Resolved::Existing { id, status })),
                 Ok(Accepted::Refused(refusal)) => Some(Ok(Resolved::Refused(refusal))),
                 Ok(Accepted::Unsettled) => Some(Ok(Resolved::Unsettled)),

@@ -7,4 +7,5 @@ mod leadership;
 mod manifests;
 mod queueing;
 mod requests;
+mod retention;
 mod world;

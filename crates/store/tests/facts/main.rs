@@ -16,6 +16,7 @@ mod queueing;
 mod reading;
 mod relaying;
 mod resources;
+mod retention;
 mod schema;
 mod submissions;
 mod transitions;
