@@ -69,6 +69,7 @@ async fn a_job_in_the_history_is_shown_and_not_listed() -> Result<()> {
     let after = gateway.get(&path).await?;
     assert_eq!((after.status, after.body), (200, before.body));
     assert_eq!(gateway.get("/api/scoring").await?.body["items"], json!([]));
+    gateway.delete(&path).await?.is_problem(409, "job_ended");
     Ok(())
 }
 
