@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use domain::{AttemptOutcome, Epoch, ErrorCode, JobStatus, Knobs};
 use store::{
     Accepted, CancelRequest, Cancelled, Ending, Finished, Mirror, MirroredJob, Resolved, ResourceRequest,
-    Settings, Started, Store, StoreError, SubmissionStatus,
+    Retirement, Settings, Started, Store, StoreError, SubmissionStatus,
 };
 use testkit::{Link, Seen, Weather, until};
 use uuid::Uuid;
@@ -268,5 +268,19 @@ async fn a_submission_whose_answer_was_lost_is_found() -> Result<()> {
     far.repeated(SUBMISSIONS, async |store| create(store, id).await).await?;
     let row = far.database.store.submission(id, None).await?.context("the submission")?;
     assert_eq!(row.status, SubmissionStatus::Submitted);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_move_into_the_history_whose_answer_was_lost_is_done_once() -> Result<()> {
+    let far = Far::away().await?;
+    far.store.retire("default", Duration::ZERO, None, 10).await?;
+    let job = far.database.done().await?;
+    const HISTORY: &str = "SELECT count(*) FROM scoring_history";
+    let found =
+        far.repeated(HISTORY, async |store| store.retire("default", Duration::ZERO, None, 10).await).await?;
+    assert_eq!(found, Retirement::Done);
+    assert_eq!(far.database.number(JOBS).await?, 0);
+    assert_eq!(far.database.store.attempts(job).await?.len(), 1);
     Ok(())
 }
