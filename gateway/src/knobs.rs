@@ -1,5 +1,7 @@
 //! What a client may choose for a job, and what of it cannot be.
 
+use std::ops::RangeInclusive;
+
 use domain::{Knobs, Pool, Priority};
 use jiff::Timestamp;
 use serde_json::Number;
@@ -12,6 +14,8 @@ pub(crate) struct Choices {
     pub(crate) rubric: Option<String>,
     pub(crate) pool: Option<String>,
     pub(crate) priority: Option<Number>,
+    pub(crate) retries: Option<Number>,
+    pub(crate) backoff_seconds: Option<Number>,
     pub(crate) not_before: Option<Timestamp>,
 }
 
@@ -19,7 +23,7 @@ pub(crate) struct Choices {
 const LONGEST_RUBRIC: usize = 253;
 
 /// `notBefore` travels to places that cannot tell other times: 1970-01-01 to 9999-12-31.
-const TIMES: std::ops::RangeInclusive<i64> = 0..=253_402_214_399;
+const TIMES: RangeInclusive<i64> = 0..=253_402_214_399;
 
 impl Choices {
     /// The choices of a job, with the pools that this gateway knows; whether the rubric exists is for Postgres to say.
@@ -42,6 +46,15 @@ impl Choices {
             rubric,
             pool: known_pool(self.pool.as_deref(), pools)?,
             priority: priority(self.priority)?,
+            retries: within("retries", self.retries, 0..=Knobs::MAX_RETRIES, Code::InvalidRetries)?
+                .unwrap_or(default.retries),
+            backoff_seconds: within(
+                "backoffSeconds",
+                self.backoff_seconds,
+                1..=Knobs::MAX_BACKOFF_SECONDS,
+                Code::InvalidBackoff,
+            )?
+            .unwrap_or(default.backoff_seconds),
             not_before: self.not_before,
             ..default
         })
@@ -68,6 +81,23 @@ fn priority(number: Option<Number>) -> Result<Priority, Problem> {
     };
     number.as_i64().and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
         Problem::new(Code::InvalidPriority, format!("priority {number} is not a whole number from 0 to 9."))
+    })
+}
+
+/// A whole number within these bounds, if one is given.
+fn within(
+    name: &str,
+    number: Option<Number>,
+    bounds: RangeInclusive<u32>,
+    code: Code,
+) -> Result<Option<u32>, Problem> {
+    let Some(number) = number else {
+        return Ok(None);
+    };
+    let whole = number.as_u64().and_then(|number| u32::try_from(number).ok());
+    whole.filter(|whole| bounds.contains(whole)).map(Some).ok_or_else(|| {
+        let (least, most) = (bounds.start(), bounds.end());
+        Problem::new(code, format!("{name} {number} is not a whole number from {least} to {most}."))
     })
 }
 

@@ -33,6 +33,8 @@ pub(crate) enum Code {
     InvalidContent,
     InvalidTenant,
     InvalidPriority,
+    InvalidRetries,
+    InvalidBackoff,
     InvalidNotBefore,
     InvalidBatch,
     InvalidRedrive,
@@ -66,6 +68,8 @@ impl Code {
             Code::InvalidContent => "invalid_content",
             Code::InvalidTenant => "invalid_tenant",
             Code::InvalidPriority => "invalid_priority",
+            Code::InvalidRetries => "invalid_retries",
+            Code::InvalidBackoff => "invalid_backoff",
             Code::InvalidNotBefore => "invalid_not_before",
             Code::InvalidBatch => "invalid_batch",
             Code::InvalidRedrive => "invalid_redrive",
@@ -98,6 +102,8 @@ impl Code {
             Code::InvalidContent
             | Code::InvalidTenant
             | Code::InvalidPriority
+            | Code::InvalidRetries
+            | Code::InvalidBackoff
             | Code::InvalidNotBefore
             | Code::InvalidBatch
             | Code::InvalidRedrive

@@ -1,8 +1,8 @@
 //! The operator: takes up custom resources, keeps the queue on Redis true to Postgres, and shows in `.status` what
 //! became of each job.
 //!
-//! Two halves that fail apart: `queueing` runs on every replica and needs no Kubernetes; `jobs` and `batches`
-//! run on the leader alone, since leadership guards every write to Kubernetes.
+//! Two halves that fail apart: `queueing` and `retention` run on every replica and need no Kubernetes; `jobs` and
+//! `batches` run on the leader alone, since leadership guards every write to Kubernetes.
 
 mod batches;
 pub mod cluster;
@@ -20,6 +20,7 @@ mod parts;
 mod queueing;
 mod redrive;
 mod rejection;
+mod retention;
 mod schema;
 mod settings;
 mod watching;
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use leadership::LEASE_NAME;
+pub use retention::{ExportFlags, RetentionFlags, export};
 pub use settings::Settings;
 
 use crate::context::Context;
@@ -71,6 +73,15 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
     parts.spawn(sweep.map(Ok));
     let (pools, audit_every) = (settings.pools.clone(), settings.audit_every);
     parts.spawn(queueing::keep_all_true(keeper.clone(), pools, audit_every, shutdown.clone()).map(Ok));
+    parts.spawn(
+        retention::retain(
+            keeper.store.clone(),
+            settings.retention.clone(),
+            metrics.clone(),
+            shutdown.clone(),
+        )
+        .map(Ok),
+    );
     parts.spawn(lead(settings, client, keeper, metrics, shutdown.clone()));
     parts::together(parts, || shutdown.is_requested()).await
 }

@@ -1,17 +1,22 @@
-//! Starts the operator, or writes the manifests of its custom resources.
+//! Starts the operator, writes the manifests of its custom resources, or exports the history.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use operator::Settings;
+use operator::{ExportFlags, Settings};
 use runtime::Shutdown;
+use tokio::io::BufWriter;
 use tokio::net::TcpListener;
 
 /// Assay's operator: reconciles ScoringJobs and ScoringBatches, keeps the queue true to Postgres, and shows in
 /// `.status` what became of each job.
 #[derive(Parser)]
-#[command(version, after_help = "`operator crds` writes the manifests of the custom resources instead.")]
+#[command(
+    version,
+    after_help = "`operator crds` writes the manifests of the custom resources instead; \
+    `operator export-history` the jobs that retention has moved into the history, each as a line of JSON."
+)]
 struct Run {
     #[command(flatten)]
     settings: Settings,
@@ -26,6 +31,14 @@ struct Crds {
     folder: PathBuf,
 }
 
+/// Writes the jobs of the history to standard output, each as a line of JSON, in the order in which they came into it.
+#[derive(Parser)]
+#[command(name = "operator export-history")]
+struct ExportHistory {
+    #[command(flatten)]
+    flags: ExportFlags,
+}
+
 fn main() -> anyhow::Result<()> {
     let words: Vec<_> = std::env::args_os().collect();
     // A parser of its own rather than a subcommand: what running needs is required, but not for this.
@@ -33,7 +46,18 @@ fn main() -> anyhow::Result<()> {
         let crds = Crds::parse_from(&words[1..]);
         return operator::manifests::write(&crds.folder);
     }
+    if words.get(1).is_some_and(|word| word == "export-history") {
+        return export(&ExportHistory::parse_from(&words[1..]).flags);
+    }
     run(Run::parse_from(words).settings)
+}
+
+#[tokio::main]
+async fn export(flags: &ExportFlags) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(tokio::io::stdout());
+    let jobs = operator::export(flags, &mut out).await?;
+    eprintln!("{jobs} jobs");
+    Ok(())
 }
 
 #[tokio::main]

@@ -19,6 +19,8 @@ pub(crate) struct Metrics {
     pub rebuilds: Counter<u64, AtomicU64>,
     /// Statuses written.
     pub statuses: Counter<u64, AtomicU64>,
+    /// Jobs moved into the history.
+    pub retired: Counter<u64, AtomicU64>,
     /// Requests made with kubectl that were rejected.
     pub rejected: Counter<u64, AtomicU64>,
 }
@@ -54,6 +56,7 @@ impl Metrics {
         registry.register("queued", "Jobs put on the queue", metrics.queued.clone());
         registry.register("rebuilds", "Queues rebuilt from Postgres", metrics.rebuilds.clone());
         registry.register("statuses", "Statuses written", metrics.statuses.clone());
+        registry.register("retired", "Jobs moved into the history", metrics.retired.clone());
         registry.register("rejected", "Requests rejected", metrics.rejected.clone());
         (metrics, registry)
     }

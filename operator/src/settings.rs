@@ -10,6 +10,8 @@ use domain::{LeaseSettings, Pool, duration};
 use runtime::Telemetry;
 use store::DatabaseFlags;
 
+use crate::retention::RetentionFlags;
+
 /// Flags and environment of the operator.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
@@ -48,6 +50,9 @@ pub struct Settings {
     /// How often every active job is looked for on the queue.
     #[arg(long, env = "ASSAY_AUDIT_EVERY", default_value = "60s", value_parser = duration::parse)]
     pub audit_every: Duration,
+    /// What has ended is kept.
+    #[command(flatten)]
+    pub retention: RetentionFlags,
     /// Where health and metrics are served.
     #[arg(long, env = "ASSAY_METRICS_ADDR", default_value = "0.0.0.0:9090")]
     pub metrics_addr: SocketAddr,
@@ -74,6 +79,7 @@ impl Settings {
             "--leader-lease {:?} is shorter than 3s: leadership would change hands without need",
             self.leader_lease
         );
+        self.retention.validate()?;
         self.database.check_migration()?;
         LeaseSettings::renewed_by_thirds(self.scorer_lease).context("--lease")
     }

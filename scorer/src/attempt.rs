@@ -105,14 +105,14 @@ impl Attempts {
             // Taken over before any work was done: its record need not show an attempt that was lost.
             return Some(released("the job was taken over before it was scored"));
         }
-        let attempt = work.attempt;
+        let (attempt, backoff) = (work.attempt, Duration::from_secs(work.backoff_seconds.into()));
         tokio::select! {
             biased;
             () = holding.lost() => None,
             () = self.last_call.cancelled() => Some(released("the scorer stopped")),
             outcome = self.outcome(work, slot, holding) => {
                 let outcome = outcome?;
-                Some(outcome.unwrap_or_else(|error| self.failed(error, attempt, holding.claim)))
+                Some(outcome.unwrap_or_else(|error| self.failed(error, attempt, backoff, holding.claim)))
             }
         }
     }
@@ -142,12 +142,12 @@ impl Attempts {
         Some(outcome.map(done))
     }
 
-    fn failed(&self, error: ScoringError, attempt: u32, claim: Claim) -> Ending {
+    fn failed(&self, error: ScoringError, attempt: u32, backoff: Duration, claim: Claim) -> Ending {
         info!(job = %claim.job, attempt, %error, "the attempt failed");
         match error {
             ScoringError::Permanent { code, message } => Ending::Permanent { code, message },
             ScoringError::Retryable { code, message } => {
-                let delay = RetryPolicy::backoff(attempt, rand::random());
+                let delay = RetryPolicy::backoff(backoff, attempt, rand::random());
                 Ending::Retryable { code, message, delay }
             }
         }

@@ -1,13 +1,13 @@
-//! Durations as people write them in flags: `500ms`, `30s`, `5m`, `2h`.
+//! Durations as people write them in flags: `500ms`, `30s`, `5m`, `2h`, `90d`.
 
 use std::time::Duration;
 
 /// The text is not a duration.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a duration: write a whole number and its unit, such as 500ms, 30s, 5m or 2h")]
+#[error("{0:?} is not a duration: write a whole number and its unit, such as 500ms, 30s, 5m, 2h or 90d")]
 pub struct InvalidDuration(String);
 
-/// Reads a whole number followed by `ms`, `s`, `m` or `h`.
+/// Reads a whole number followed by `ms`, `s`, `m`, `h` or `d`.
 ///
 /// # Errors
 /// When the unit is missing or unknown, or the number does not fit.
@@ -20,6 +20,7 @@ pub fn parse(text: &str) -> Result<Duration, InvalidDuration> {
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
+        "d" => 86_400_000,
         _ => return Err(invalid()),
     };
     number.checked_mul(milliseconds_of_unit).map(Duration::from_millis).ok_or_else(invalid)
@@ -34,6 +35,7 @@ mod tests {
         assert_eq!(parse("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(parse("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(parse("2h"), Ok(Duration::from_secs(7200)));
+        assert_eq!(parse("90d"), Ok(Duration::from_secs(90 * 24 * 3600)));
     }
 
     #[test]

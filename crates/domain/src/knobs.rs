@@ -15,6 +15,8 @@ pub struct Knobs {
     pub priority: Priority,
     /// Attempts after the first.
     pub retries: u32,
+    /// How long to wait before the first retry, in seconds; each later one waits twice as long.
+    pub backoff_seconds: u32,
     /// How long one attempt may take, in seconds.
     pub timeout_seconds: u32,
     /// How long the resource outlives the job's end, in seconds.
@@ -28,6 +30,8 @@ pub struct Knobs {
 impl Knobs {
     /// The most retries a job may ask for.
     pub const MAX_RETRIES: u32 = 20;
+    /// The longest first backoff, in seconds: that of any later one.
+    pub const MAX_BACKOFF_SECONDS: u32 = 300;
     /// The longest timeout of one attempt, in seconds.
     pub const MAX_TIMEOUT_SECONDS: u32 = 3600;
 }
@@ -39,6 +43,7 @@ impl Default for Knobs {
             pool: Pool::default(),
             priority: Priority::default(),
             retries: RetryPolicy::default().retries,
+            backoff_seconds: 2,
             timeout_seconds: 60,
             ttl_seconds: 3600,
             not_before: None,

@@ -14,7 +14,7 @@ const TIME: &str =
 
 /// What of the choices may not change after creation, as a rule of the API server.
 pub(crate) const KNOBS_STAY: &str = "self.rubric == oldSelf.rubric && self.pool == oldSelf.pool && \
-    self.retries == oldSelf.retries && self.timeoutSeconds == oldSelf.timeoutSeconds && \
+    self.retries == oldSelf.retries && self.backoffSeconds == oldSelf.backoffSeconds && self.timeoutSeconds == oldSelf.timeoutSeconds && \
     has(self.notBefore) == has(oldSelf.notBefore) && \
     (!has(self.notBefore) || self.notBefore == oldSelf.notBefore)";
 
@@ -48,6 +48,10 @@ pub struct KnobsSpec {
     #[serde(default = "default_retries")]
     #[schemars(range(min = 0, max = Knobs::MAX_RETRIES))]
     pub retries: i32,
+    /// How long to wait before the first retry, in seconds; each later one waits twice as long, up to 300.
+    #[serde(default = "default_backoff_seconds")]
+    #[schemars(range(min = 1, max = Knobs::MAX_BACKOFF_SECONDS))]
+    pub backoff_seconds: i32,
     /// How long one attempt may take.
     #[serde(default = "default_timeout_seconds")]
     #[schemars(range(min = 1, max = Knobs::MAX_TIMEOUT_SECONDS))]
@@ -74,6 +78,10 @@ fn default_retries() -> i32 {
     saturating(Knobs::default().retries)
 }
 
+fn default_backoff_seconds() -> i32 {
+    saturating(Knobs::default().backoff_seconds)
+}
+
 fn default_timeout_seconds() -> i32 {
     saturating(Knobs::default().timeout_seconds)
 }
@@ -95,6 +103,7 @@ impl From<&Knobs> for KnobsSpec {
             suspend: knobs.suspended,
             not_before: knobs.not_before.map(Time),
             retries: saturating(knobs.retries),
+            backoff_seconds: saturating(knobs.backoff_seconds),
             timeout_seconds: saturating(knobs.timeout_seconds),
             ttl_seconds_after_finished: saturating(knobs.ttl_seconds),
         }
@@ -118,6 +127,7 @@ impl TryFrom<&KnobsSpec> for Knobs {
             priority: Priority::try_from(i64::from(spec.priority))
                 .map_err(|error| UnusableKnobs(error.to_string()))?,
             retries: unsigned("retries", spec.retries)?,
+            backoff_seconds: unsigned("backoffSeconds", spec.backoff_seconds)?,
             timeout_seconds: unsigned("timeoutSeconds", spec.timeout_seconds)?,
             ttl_seconds: unsigned("ttlSecondsAfterFinished", spec.ttl_seconds_after_finished)?,
             not_before: spec.not_before.as_ref().map(|time| time.0),

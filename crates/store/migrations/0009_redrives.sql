@@ -1,10 +1,9 @@
 -- Which job a dead letter was redriven as: at most one, whoever asks, how often, and be it at the same moment. Should that
 -- one die as well, it is a dead letter of its own.
 CREATE TABLE redrives (
-  job_id UUID CONSTRAINT redrives_pkey PRIMARY KEY
-    CONSTRAINT redrives_job_exists REFERENCES scoring_jobs (id) ON DELETE CASCADE,
-  -- No reference: that it was redriven is to be known for as long as the dead letter is, even if the new job's row is
-  -- no longer kept. No index: a planner that takes the table for empty would rather read that one from end to end.
+  -- No reference, nor of the other: that it was redriven stays known when retention has moved their rows.
+  job_id UUID CONSTRAINT redrives_pkey PRIMARY KEY,
+  -- No index: a planner that takes the table for empty would rather read that one from end to end.
   new_job UUID NOT NULL,
   at TIMESTAMPTZ NOT NULL DEFAULT now(),
   -- Before when the new job does not start, if it was redriven along with others at a rate. The next ones come after.

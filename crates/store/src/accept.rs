@@ -84,24 +84,26 @@ const ACCEPT: &str = "
 WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::integer[],
     $8::integer[], $9::integer[], $10::timestamptz[], $11::boolean[], $12::text[], $13::text[], $14::text[],
-    $15::uuid[])
+    $15::uuid[], $17::integer[])
   WITH ORDINALITY AS t (id, submission_id, tenant, rubric, pool, priority, max_attempts, timeout_seconds,
-    ttl_seconds, not_before, suspended, traceparent, resource_namespace, resource_name, resource_uid, ord)
+    ttl_seconds, not_before, suspended, traceparent, resource_namespace, resource_name, resource_uid, backoff_seconds,
+    ord)
 ), weighed AS (
   SELECT i.*, s.tenant AS owner, s.status AS submission_status, r.version AS rubric_version
   FROM item i
-  LEFT JOIN submissions s ON s.id = i.submission_id AND s.tenant = coalesce(i.tenant, s.tenant)
-  LEFT JOIN current_rubrics r ON r.name = i.rubric
+  LEFT JOIN submissions s ON s.id = ANY (ARRAY[i.submission_id]) AND s.tenant = coalesce(i.tenant, s.tenant)
+  LEFT JOIN current_rubrics r ON r.name = ANY (ARRAY[i.rubric])
 ), inserted AS (
   INSERT INTO scoring_jobs (id, submission_id, batch_id, tenant, rubric, rubric_version, pool, priority,
-    max_attempts, timeout_seconds, ttl_seconds, not_before, suspended, traceparent, resource_kind,
+    max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent, resource_kind,
     resource_namespace, resource_name, resource_uid)
   SELECT id, submission_id, $16::uuid, owner, rubric, rubric_version, pool, priority,
-    max_attempts, timeout_seconds, ttl_seconds, not_before, suspended, traceparent,
+    max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent,
     CASE WHEN $16::uuid IS NOT NULL THEN 'batch' WHEN resource_uid IS NOT NULL THEN 'job' END,
     resource_namespace, resource_name, resource_uid
-  FROM weighed
+  FROM weighed w
   WHERE submission_status = 'SUBMITTED' AND rubric_version IS NOT NULL
+    AND NOT EXISTS (SELECT FROM scoring_history h WHERE h.id = w.id OFFSET 0)
   ORDER BY submission_id, ord
   ON CONFLICT DO NOTHING
   RETURNING id, submission_id, suspended
@@ -115,10 +117,13 @@ LEFT JOIN inserted n ON n.id = w.id AND n.submission_id = w.submission_id
 ORDER BY w.ord";
 
 const LOOK_UP: &str = "
-SELECT own.submission_id = i.submission_id AS mine, a.id AS active_id, a.status AS active_status
+SELECT CASE WHEN own.status IS NOT NULL THEN own.submission_id = i.submission_id
+    ELSE past.submission_id = i.submission_id END AS mine, a.id AS active_id, a.status AS active_status
 FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS i (id, submission_id, ord)
-LEFT JOIN scoring_jobs own ON own.id = i.id
-LEFT JOIN scoring_jobs a ON a.submission_id = i.submission_id AND a.completed_at IS NULL
+LEFT JOIN scoring_jobs own ON own.id = ANY (ARRAY[i.id])
+LEFT JOIN scoring_history past ON past.id = ANY (ARRAY[i.id])
+LEFT JOIN LATERAL (
+  SELECT id, status FROM scoring_jobs WHERE submission_id = i.submission_id AND completed_at IS NULL OFFSET 0) a ON TRUE
 ORDER BY i.ord";
 
 /// How often an item is tried whose way was barred by a job that had ended when it was looked up.
@@ -285,4 +290,5 @@ fn insert<'q>(items: &[&NewJob], batch: Option<BatchId>) -> QueryAs<'q, Postgres
         .bind(texts(|item| item.resource.as_ref().map(|r| r.name.as_str())))
         .bind(uids)
         .bind(batch)
+        .bind(numbers(|knobs| knobs.backoff_seconds))
 }

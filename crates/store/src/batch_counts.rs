@@ -50,10 +50,14 @@ pub struct Failure {
     pub message: String,
 }
 
-/// The counts of the members of a batch called `b`, as a lateral table `c`.
+/// The counts of the members of a batch called `b`, taken from such a table, as a lateral table `c`.
 macro_rules! batch_counts {
     () => {
-        "CROSS JOIN LATERAL (
+        crate::batch_counts::batch_counts!("scoring_jobs")
+    };
+    ($members:expr) => {
+        concat!(
+            "CROSS JOIN LATERAL (
   SELECT count(*) FILTER (WHERE m.status = 'QUEUED')::integer AS queued,
     count(*) FILTER (WHERE m.status = 'RUNNING')::integer AS running,
     count(*) FILTER (WHERE m.status = 'DONE')::integer AS done,
@@ -61,18 +65,28 @@ macro_rules! batch_counts {
     avg(m.score) AS mean_score, min(m.started_at) AS started_at,
     CASE WHEN coalesce(bool_and(m.status IN ('DONE', 'ERROR')), TRUE)
       THEN coalesce(max(m.completed_at), b.created_at) END AS completed_at
-  FROM scoring_jobs m WHERE m.batch_id = b.id
+  FROM ",
+            $members,
+            " m WHERE m.batch_id = b.id
 ) c"
+        )
     };
 }
 
-/// The first failures of a batch called `b`, as a column.
+/// The first failures of a batch called `b`, among members taken from such a table, as a column.
 macro_rules! batch_failures {
     () => {
-        "(SELECT coalesce(jsonb_agg(jsonb_build_object('job', f.id, 'submission_id', f.submission_id,
+        crate::batch_counts::batch_failures!("scoring_jobs")
+    };
+    ($members:expr) => {
+        concat!(
+            "(SELECT coalesce(jsonb_agg(jsonb_build_object('job', f.id, 'submission_id', f.submission_id,
     'code', f.error_code, 'message', f.feedback) ORDER BY f.completed_at, f.id), '[]')
-  FROM (SELECT id, submission_id, error_code, feedback, completed_at FROM scoring_jobs m
+  FROM (SELECT id, submission_id, error_code, feedback, completed_at FROM ",
+            $members,
+            " m
     WHERE m.batch_id = b.id AND m.status = 'ERROR' ORDER BY m.completed_at, m.id LIMIT 5) f) AS failures"
+        )
     };
 }
 pub(crate) use {batch_counts, batch_failures};

@@ -109,11 +109,11 @@ const MARK_SHOWN: &str = "
 WITH held AS (
   SELECT b.id, i.digest, i.completed_at
   FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[]) AS i (batch, uid, digest, completed_at)
-  JOIN scoring_batches b ON b.id = i.batch AND b.resource_uid = i.uid
-  ORDER BY b.id FOR NO KEY UPDATE OF b
+  JOIN scoring_batches b ON b.id = ANY (ARRAY[i.batch]) AND b.resource_uid = i.uid
+  ORDER BY i.batch FOR NO KEY UPDATE OF b
 )
 UPDATE scoring_batches b SET mirrored_digest = held.digest, mirrored_at = now(), completed_at = held.completed_at
-FROM held WHERE b.id = held.id";
+FROM held WHERE b.id = ANY (ARRAY[held.id])";
 
 const EXPIRED: &str = "
 SELECT id, resource_namespace, resource_name, resource_uid FROM scoring_batches
@@ -146,13 +146,14 @@ WHERE id = $1 AND (priority, suspended, ttl_seconds) IS DISTINCT FROM ($2, $3, $
 const APPLY_KNOBS_TO_MEMBERS: &str = concat!(
     "WITH held AS (
   SELECT id, status = 'QUEUED' AND suspended AND NOT $3 AS resumed FROM scoring_jobs
-  WHERE batch_id = $1 AND completed_at IS NULL AND (priority, suspended) IS DISTINCT FROM ($2, $3)
+  WHERE id = ANY (ARRAY(SELECT id FROM scoring_jobs WHERE batch_id = $1)) AND status IN ('QUEUED', 'RUNNING')
+    AND (priority, suspended) IS DISTINCT FROM ($2, $3)
   ORDER BY id FOR NO KEY UPDATE
 ), unqueued AS (
   INSERT INTO scoring_unqueued (job_id) SELECT id FROM held WHERE resumed
   ON CONFLICT (job_id) DO UPDATE SET since = excluded.since
 )
-UPDATE scoring_jobs j SET priority = $2, suspended = $3 FROM held WHERE j.id = held.id
+UPDATE scoring_jobs j SET priority = $2, suspended = $3 FROM held WHERE j.id = ANY (ARRAY[held.id])
 RETURNING ",
     job_columns!()
 );

@@ -97,8 +97,8 @@ pub struct BatchRow {
 /// The columns of a [`BatchRow`], of a table called `b`.
 macro_rules! batch_columns {
     () => {
-        "b.id, b.origin, b.tenant, b.rubric, b.pool, b.priority, b.max_attempts, b.timeout_seconds, b.ttl_seconds, \
-         b.not_before, b.suspended, b.total, b.rejected, b.created_at"
+        "b.id, b.origin, b.tenant, b.rubric, b.pool, b.priority, b.max_attempts, b.backoff_seconds, \
+         b.timeout_seconds, b.ttl_seconds, b.not_before, b.suspended, b.total, b.rejected, b.created_at"
     };
 }
 pub(crate) use batch_columns;
@@ -119,6 +119,7 @@ impl FromRow<'_, PgRow> for BatchRow {
                 pool: columns::pool(row, "pool")?,
                 priority: columns::priority(row, "priority")?,
                 retries: columns::count(row, "max_attempts")?.saturating_sub(1),
+                backoff_seconds: columns::count(row, "backoff_seconds")?,
                 timeout_seconds: columns::count(row, "timeout_seconds")?,
                 ttl_seconds: columns::count(row, "ttl_seconds")?,
                 not_before: columns::optional_timestamp(row, "not_before")?,
@@ -133,9 +134,9 @@ impl FromRow<'_, PgRow> for BatchRow {
 
 const INSERT: &str = "
 INSERT INTO scoring_batches (id, tenant, origin, rubric, pool, priority, max_attempts, timeout_seconds, ttl_seconds,
-  not_before, suspended, total, resource_kind, resource_namespace, resource_name, resource_uid)
+  not_before, suspended, total, resource_kind, resource_namespace, resource_name, resource_uid, backoff_seconds)
 VALUES ($1, coalesce($2, 'default'), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-  CASE WHEN $15::uuid IS NOT NULL THEN 'batch' END, $13, $14, $15)
+  CASE WHEN $15::uuid IS NOT NULL THEN 'batch' END, $13, $14, $15, $16)
 ON CONFLICT (id) DO NOTHING";
 
 // A batch without members gets no resource, unless it has one.
@@ -229,6 +230,7 @@ async fn insert(connection: &mut PgConnection, batch: &NewBatch) -> Result<bool,
         .bind(resource.map(|r| r.namespace.as_str()))
         .bind(resource.map(|r| r.name.as_str()))
         .bind(resource.map(|r| r.uid))
+        .bind(columns::to_integer(knobs.backoff_seconds))
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)

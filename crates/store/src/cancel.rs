@@ -56,8 +56,8 @@ WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS t (job, actor, reason, ord)
 ), held AS (
   SELECT j.id, j.status, j.pool, j.error_code, j.attempt, j.lease_epoch, j.scorer, j.created_at, j.started_at
-  FROM item i JOIN scoring_jobs j ON j.id = i.job
-  ORDER BY j.id FOR NO KEY UPDATE OF j
+  FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
+  ORDER BY i.job FOR NO KEY UPDATE OF j
 ), decided AS (
   SELECT i.ord, i.job, i.actor, i.reason, h.*, h.status IN ('QUEUED', 'RUNNING') AS active,
     format('Cancelled by %s: %s', i.actor, i.reason) AS words,
@@ -75,7 +75,7 @@ WITH item AS (
   UPDATE scoring_jobs j SET status = 'ERROR', version = version + 1, error_code = 'cancelled',
     error_message = d.reason, feedback = d.words, completed_at = d.ended_at,
     resource_kind = coalesce(resource_kind, 'none')
-  FROM decided d WHERE j.id = d.id AND d.active
+  FROM decided d WHERE j.id = ANY (ARRAY[d.id]) AND d.active
 )
 SELECT status, active, pool, error_code = 'cancelled' AS by_cancel FROM decided ORDER BY ord";
 
@@ -98,10 +98,12 @@ impl FromRow<'_, PgRow> for Cancelled {
 
 const ACTIVE_OF_RESOURCES: &str = "
 SELECT id FROM scoring_jobs
-WHERE resource_uid = ANY($1) AND resource_kind = 'job' AND completed_at IS NULL ORDER BY id";
+WHERE id = ANY (ARRAY(SELECT id FROM scoring_jobs WHERE resource_uid = ANY($1)))
+  AND resource_kind = 'job' AND status IN ('QUEUED', 'RUNNING') ORDER BY id";
 
 const ACTIVE_OF_BATCH: &str = "
-SELECT id FROM scoring_jobs WHERE batch_id = $1 AND completed_at IS NULL ORDER BY id";
+SELECT id FROM scoring_jobs
+WHERE id = ANY (ARRAY(SELECT id FROM scoring_jobs WHERE batch_id = $1)) AND status IN ('QUEUED', 'RUNNING') ORDER BY id";
 
 impl Store {
     /// Cancels jobs, each on its own: the answers come in the order of the requests. A running attempt is stopped by

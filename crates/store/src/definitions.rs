@@ -57,7 +57,7 @@ WITH held AS (
   UPDATE scoring_jobs j SET resource_kind = CASE WHEN completed_at IS NULL THEN NULL ELSE 'none' END,
     resource_namespace = NULL, resource_name = NULL, resource_uid = NULL,
     version = version + CASE WHEN completed_at IS NULL THEN 1 ELSE 0 END
-  FROM held WHERE j.id = held.id RETURNING j.resource_kind
+  FROM held WHERE j.id = ANY (ARRAY[held.id]) RETURNING j.resource_kind
 )
 SELECT count(*) FILTER (WHERE resource_kind IS NULL) FROM changed";
 
@@ -67,7 +67,7 @@ WITH held AS (
 ), changed AS (
   UPDATE scoring_batches b SET resource_kind = CASE WHEN completed_at IS NULL THEN NULL ELSE 'none' END,
     resource_namespace = NULL, resource_name = NULL, resource_uid = NULL, mirrored_digest = NULL, mirrored_at = NULL
-  FROM held WHERE b.id = held.id RETURNING b.resource_kind
+  FROM held WHERE b.id = ANY (ARRAY[held.id]) RETURNING b.resource_kind
 )
 SELECT count(*) FILTER (WHERE resource_kind IS NULL) FROM changed";
 

@@ -96,8 +96,9 @@ WITH item AS (
   WITH ORDINALITY AS t (job, epoch, outcome, score, words, result, code, delay_ms, ord)
 ), held AS (
   SELECT i.ord, j.id, j.attempt, j.max_attempts, j.scorer, j.started_at
-  FROM item i JOIN scoring_jobs j ON j.id = i.job AND j.status = 'RUNNING' AND j.lease_epoch = i.epoch
-  ORDER BY j.id FOR NO KEY UPDATE OF j
+  FROM item i JOIN scoring_jobs j
+    ON j.id = ANY (ARRAY[i.job]) AND j.status = 'RUNNING' AND j.lease_epoch = i.epoch
+  ORDER BY i.job FOR NO KEY UPDATE OF j
 ), decided AS (
   SELECT h.*, i.epoch, i.outcome, i.score, i.words, i.result::jsonb AS result, i.code,
     now() + i.delay_ms * INTERVAL '1 millisecond' AS due, greatest(now(), h.started_at) AS ended_at, CASE
@@ -126,7 +127,7 @@ WITH item AS (
     started_at = CASE WHEN next <> 'QUEUED' THEN d.started_at END,
     completed_at = CASE WHEN next <> 'QUEUED' THEN ended_at END,
     resource_kind = CASE WHEN next <> 'QUEUED' THEN coalesce(resource_kind, 'none') ELSE resource_kind END
-  FROM decided d WHERE j.id = d.id
+  FROM decided d WHERE j.id = ANY (ARRAY[d.id])
 )
 SELECT d.next, CASE WHEN d.next = 'QUEUED' THEN i.delay_ms END AS retry_ms
 FROM item i LEFT JOIN decided d USING (ord)
@@ -139,8 +140,8 @@ SELECT CASE WHEN a.job_id IS NULL THEN NULL WHEN j.lease_epoch = i.epoch THEN j.
   CASE WHEN j.lease_epoch > i.epoch THEN 0 WHEN j.status = 'QUEUED'
     THEN greatest(0, ceil(extract(epoch FROM j.not_before - now()) * 1000))::bigint END AS retry_ms
 FROM unnest($1::uuid[], $2::bigint[], $3::text[]) WITH ORDINALITY AS i (job, epoch, outcome, ord)
-LEFT JOIN scoring_attempts a ON a.job_id = i.job AND a.lease_epoch = i.epoch AND a.outcome = i.outcome
-LEFT JOIN scoring_jobs j ON j.id = a.job_id
+LEFT JOIN scoring_attempts a ON a.job_id = ANY (ARRAY[i.job]) AND a.lease_epoch = i.epoch AND a.outcome = i.outcome
+LEFT JOIN scoring_jobs j ON j.id = ANY (ARRAY[a.job_id])
 ORDER BY i.ord";
 
 impl FromRow<'_, PgRow> for Finished {

@@ -8,7 +8,7 @@ use crate::{Store, StoreError};
 const HELD: &str = "
 SELECT j.id IS NOT NULL
 FROM unnest($1::uuid[], $2::bigint[]) WITH ORDINALITY AS i (job, epoch, ord)
-LEFT JOIN scoring_jobs j ON j.id = i.job AND j.status = 'RUNNING' AND j.lease_epoch = i.epoch
+LEFT JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job]) AND j.status = 'RUNNING' AND j.lease_epoch = i.epoch
 ORDER BY i.ord";
 
 impl Store {

@@ -8,6 +8,8 @@
 //! - Rows of several jobs are locked in the order of their ids, so that calls do not deadlock.
 //! - Nothing depends on a session, so PgBouncer may stand in between in transaction mode; only [`migrate`] needs
 //!   Postgres itself.
+//! - Rows are looked up by `id = ANY (ARRAY[x])`, or behind `OFFSET 0`, where `id = x` would let the planner join by
+//!   reading a whole index: what it guesses of a table's contents may be long out of date. `plans.rs` looks at every plan.
 //! - Times are those of Postgres. Where one crosses into the queue it does so as a duration.
 
 mod accept;
@@ -22,13 +24,17 @@ mod definitions;
 mod error;
 mod finish;
 mod held;
+mod history;
 mod migrations;
 mod mirroring;
+#[cfg(test)]
+mod plans;
 mod queueing;
 mod read;
 mod redrive;
 mod relay;
 mod resources;
+mod retention;
 mod retry;
 mod rounds;
 mod row;
@@ -50,6 +56,7 @@ pub use dead_letters::{
 pub use definitions::{Definition, ResourceKind};
 pub use error::{BatchResult, InvalidItem, StoreError, Unavailability};
 pub use finish::{Ending, FinishRequest, Finished};
+pub use history::ExportedJob;
 pub use migrations::{MigrationError, PreparationError, SchemaError, migrate};
 pub use mirroring::LiveResource;
 pub use queueing::ToQueue;
@@ -57,6 +64,7 @@ pub use read::{AttemptRow, BatchDetail, Cursor, InvalidCursor, JobDetail, JobFil
 pub use redrive::{Redrive, RedriveOrder, Redriven, Skip};
 pub use relay::{BATCH_LIMIT, BatchToMirror, MirroredJob, Relay, RelayCounts};
 pub use resources::{Applied, MutableKnobs, Resolved, ResourceRequest};
+pub use retention::{DroppedSubmissions, Retired, Retirement};
 pub use retry::{Retried, RetryRequest};
 pub use row::{JobRow, Mirror, ResourceRef};
 pub use rubrics::RubricVersion;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{ConnectOptions, Connection, SqlStr};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{Store, StoreError};
 
@@ -20,7 +20,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 9] = files! {
+const FILES: [(&str, &str, &str); 12] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -30,6 +30,9 @@ const FILES: [(&str, &str, &str); 9] = files! {
     "0007" "audit"
     "0008" "definitions"
     "0009" "redrives"
+    "0011" "backoff"
+    "0012" "backoff_valid"
+    "0013" "history"
 };
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
@@ -73,17 +76,52 @@ pub enum SchemaError {
 /// Limit of connecting. What a migration does then has none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How long a migration waits for a lock before it lets go of those it has. Everybody who comes later for the same table
+/// waits behind it meanwhile. An autovacuum in the way is told to go after a second.
+const LOCK_TIMEOUT: &str = "1500ms";
+
+/// How often it tries to get them, and how long it keeps out of the way in between.
+const TRIES: u32 = 60;
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// Brings the schema up to date. Several may try at once: they take turns. The URL must lead to Postgres itself,
 /// since the lock that makes them take turns belongs to the session, which a transaction pooler does not keep.
 ///
+/// Each migration is a transaction, so whoever is killed leaves whole ones only, and the next one goes on from there.
+///
 /// # Errors
-/// When Postgres cannot be reached, or its schema was changed by hand. A newer schema is left as it is.
+/// When Postgres cannot be reached, its schema was changed by hand, or others held locks for minutes. A newer schema is
+/// left as it is.
 pub async fn migrate(url: &str) -> Result<(), MigrationError> {
-    let options =
-        PgConnectOptions::from_str(url).map_err(MigrateError::from)?.application_name("assay-migrate");
+    let mut tries = 1;
+    loop {
+        match migrate_at_once(url).await {
+            Err(error) if tries < TRIES && is_out_of_lock(&error) => tries += 1,
+            done => return Ok(done?),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Whether a lock was not to be had: one on a table, or the one by which migrators take turns.
+fn is_out_of_lock(error: &MigrateError) -> bool {
+    let (MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) = error else {
+        return false;
+    };
+    // Lock not available; deadlock.
+    let code = error.as_database_error().and_then(|error| error.code());
+    matches!(code.as_deref(), Some("55P03" | "40P01"))
+}
+
+async fn migrate_at_once(url: &str) -> Result<(), MigrateError> {
+    let options = PgConnectOptions::from_str(url)?.application_name("assay-migrate").options([
+        ("lock_timeout", LOCK_TIMEOUT),
+        // One that was frozen in the middle does not hold up the others for good.
+        ("idle_in_transaction_session_timeout", "60s"),
+    ]);
     let silent = |_| sqlx::Error::from(io::Error::new(io::ErrorKind::TimedOut, "no connection in time"));
-    let connected = timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(silent).flatten();
-    let mut connection: PgConnection = connected.map_err(MigrateError::from)?;
+    let mut connection: PgConnection =
+        timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(silent).flatten()?;
     MIGRATIONS.run_direct(None, &mut connection, false).await?;
     // The work is done; a connection that does not close politely changes nothing about it.
     connection.close().await.ok();

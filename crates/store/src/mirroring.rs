@@ -47,12 +47,12 @@ ORDER BY id LIMIT $2"
 const MARK_STATUS_MIRRORED: &str = "
 WITH held AS (
   SELECT j.id, i.version FROM unnest($1::uuid[], $2::bigint[]) AS i (job, version)
-  JOIN scoring_jobs j ON j.id = i.job AND j.mirrored_version < i.version
-  ORDER BY j.id FOR NO KEY UPDATE OF j
+  JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job]) AND j.mirrored_version < i.version
+  ORDER BY i.job FOR NO KEY UPDATE OF j
 )
 UPDATE scoring_jobs j SET mirrored_version = least(held.version, j.version),
   expires_at = CASE WHEN held.version >= j.version THEN completed_at + ttl_seconds * INTERVAL '1 second' END
-FROM held WHERE j.id = held.id";
+FROM held WHERE j.id = ANY (ARRAY[held.id])";
 
 const EXPIRED: &str = "
 SELECT id, status, resource_namespace, resource_name, resource_uid FROM scoring_jobs
@@ -61,10 +61,11 @@ WHERE resource_kind = 'job' AND expires_at IS NOT NULL AND expires_at <= now() A
 // A job that has not ended keeps its resource on record until it is cancelled: it may just have been bound to it.
 const RESOURCE_GONE: &str = "
 WITH held AS (
-  SELECT id FROM scoring_jobs WHERE resource_uid = ANY($1) AND resource_kind = 'job' AND completed_at IS NOT NULL
+  SELECT id FROM scoring_jobs WHERE id = ANY (ARRAY(SELECT id FROM scoring_jobs WHERE resource_uid = ANY($1)))
+    AND resource_kind = 'job' AND completed_at IS NOT NULL
   ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE scoring_jobs j SET resource_kind = 'none' FROM held WHERE j.id = held.id";
+UPDATE scoring_jobs j SET resource_kind = 'none' FROM held WHERE j.id = ANY (ARRAY[held.id])";
 
 const UNSEEN_RESOURCE_GONE: &str = "
 WITH held AS (
@@ -72,7 +73,7 @@ WITH held AS (
     AND completed_at IS NOT NULL
   ORDER BY id FOR NO KEY UPDATE
 )
-UPDATE scoring_jobs j SET resource_kind = 'none' FROM held WHERE j.id = held.id";
+UPDATE scoring_jobs j SET resource_kind = 'none' FROM held WHERE j.id = ANY (ARRAY[held.id])";
 
 const LIVE_PAGE: &str = "
 SELECT id, status, resource_namespace, resource_name, resource_uid FROM scoring_jobs

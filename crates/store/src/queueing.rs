@@ -50,12 +50,12 @@ macro_rules! to_queue_columns {
 // unless it was noted anew at this very moment.
 const UNQUEUED: &str = concat!(
     "WITH page AS (
-  SELECT u.since, j.* FROM scoring_unqueued u JOIN scoring_jobs j ON j.id = u.job_id
+  SELECT u.since, j.* FROM scoring_unqueued u JOIN scoring_jobs j ON j.id = ANY (ARRAY[u.job_id])
   WHERE u.since <= now() - $2 * INTERVAL '1 millisecond'
   ORDER BY u.job_id LIMIT $1
 ), forgotten AS (
   DELETE FROM scoring_unqueued u USING page
-  WHERE u.job_id = page.id AND u.since = page.since AND (page.status <> 'QUEUED' OR page.suspended)
+  WHERE u.job_id = ANY (ARRAY[page.id]) AND u.since = page.since AND (page.status <> 'QUEUED' OR page.suspended)
 )
 SELECT ",
     to_queue_columns!(),
@@ -65,7 +65,7 @@ SELECT ",
 const UNQUEUED_OF_BATCH: &str = concat!(
     "SELECT ",
     to_queue_columns!(),
-    " FROM scoring_jobs j JOIN scoring_unqueued u ON u.job_id = j.id
+    " FROM scoring_jobs j JOIN LATERAL (SELECT FROM scoring_unqueued WHERE job_id = j.id OFFSET 0) u ON TRUE
 WHERE j.batch_id = $1 AND j.status = 'QUEUED' AND NOT j.suspended LIMIT $2"
 );
 
@@ -74,7 +74,7 @@ const MARK_QUEUED: &str = "
 WITH held AS (
   SELECT job_id FROM scoring_unqueued WHERE job_id = ANY($1) FOR UPDATE SKIP LOCKED
 )
-DELETE FROM scoring_unqueued u USING held WHERE u.job_id = held.job_id";
+DELETE FROM scoring_unqueued u USING held WHERE u.job_id = ANY (ARRAY[held.job_id])";
 
 // In the order of the index of active jobs.
 const ACTIVE_PAGE: &str = concat!(
@@ -90,7 +90,7 @@ const ACTIVE_OF: &str = concat!(
     "SELECT ",
     to_queue_columns!(),
     " FROM scoring_jobs j
-WHERE j.id = ANY($1) AND j.completed_at IS NULL AND (j.status = 'RUNNING' OR NOT j.suspended)"
+WHERE j.id = ANY($1) AND (j.status = 'RUNNING' OR j.status = 'QUEUED' AND NOT j.suspended)"
 );
 
 const ACTIVE_POOLS: &str = "SELECT DISTINCT pool FROM scoring_jobs WHERE completed_at IS NULL";

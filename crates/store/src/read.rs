@@ -11,6 +11,7 @@ use sqlx::{FromRow, Row};
 
 use crate::batch_counts::{batch_counts, batch_failures};
 use crate::batches::batch_columns;
+use crate::history::history_row;
 use crate::row::job_columns;
 use crate::{BatchCounts, BatchRow, JobRow, Store, StoreError, columns};
 
@@ -153,13 +154,24 @@ const OF_SUBMISSION: &str = list!("j.submission_id = $1");
 const OF_TENANT: &str = list!("$1::uuid IS NULL AND j.tenant = $3");
 const OF_ALL: &str = list!("$1::uuid IS NULL");
 
+// Only where a batch is shown: those that have a resource have none of their members in the history.
+macro_rules! members {
+    () => {
+        concat!(
+            "(SELECT * FROM scoring_jobs WHERE batch_id = b.id UNION ALL SELECT j.* FROM ",
+            history_row!(),
+            " WHERE h.batch_id = b.id)"
+        )
+    };
+}
+
 const BATCH: &str = concat!(
     "SELECT ",
     batch_columns!(),
     ", c.*, ",
-    batch_failures!(),
+    batch_failures!(members!()),
     " FROM scoring_batches b ",
-    batch_counts!(),
+    batch_counts!(members!()),
     " WHERE b.id = $1"
 );
 
@@ -168,15 +180,19 @@ SELECT attempt, lease_epoch, scorer, started_at, ended_at, outcome, error_code, 
 FROM scoring_attempts WHERE job_id = $1 ORDER BY lease_epoch";
 
 impl Store {
-    /// One job.
+    /// One job, be it in the history.
     ///
     /// # Errors
     /// When Postgres does not answer.
     pub async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
-        self.optional(sqlx::query_as(JOB).bind(id)).await
+        match self.optional(sqlx::query_as(JOB).bind(id)).await? {
+            // Whatever leaves the one table is in the other in the same commit.
+            None => self.job_in_history(id).await,
+            found => Ok(found),
+        }
     }
 
-    /// A page of jobs, newest first.
+    /// A page of jobs, newest first, without those in the history.
     ///
     /// # Errors
     /// When Postgres does not answer.
@@ -217,12 +233,13 @@ impl Store {
         self.optional(sqlx::query_as(BATCH).bind(id)).await
     }
 
-    /// The attempts of a job that have ended, in their order.
+    /// The attempts of a job that have ended, in their order, be it in the history.
     ///
     /// # Errors
     /// When Postgres does not answer.
     pub async fn attempts(&self, job: JobId) -> Result<Vec<AttemptRow>, StoreError> {
-        self.all(sqlx::query_as(ATTEMPTS).bind(job)).await
+        let attempts: Vec<AttemptRow> = self.all(sqlx::query_as(ATTEMPTS).bind(job)).await?;
+        if attempts.is_empty() { self.attempts_in_history(job).await } else { Ok(attempts) }
     }
 }
 

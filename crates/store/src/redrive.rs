@@ -6,6 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
+use crate::history::history_row;
 use crate::text::without_nul;
 use crate::{Store, StoreError, columns};
 
@@ -123,12 +124,12 @@ impl Skip {
 // tables that were empty a moment ago: compared with all that this very redrive has made, each page took longer.
 //
 // Rows are inserted in the order of their submissions, as by ACCEPT. $7: to score again whatever has ended, however often.
-const REDRIVE: &str = "
-WITH item AS (
+const REDRIVE: &str = concat!(
+    "WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS t (job, new_job, ord)
 ), judged AS MATERIALIZED (
   SELECT i.ord, i.job, i.new_job, j.submission_id, j.tenant, j.status, j.rubric, r.version AS rubric_version, j.pool,
-    j.priority, j.max_attempts, j.timeout_seconds, j.ttl_seconds, j.error_code, j.status = 'ERROR' AS failed,
+    j.priority, j.max_attempts, j.backoff_seconds, j.timeout_seconds, j.ttl_seconds, j.error_code, j.status = 'ERROR' AS failed,
     j.status = 'ERROR' AND d.new_job IS NULL AS to_note, d.new_job AS successor, d.status AS successor_status,
     own.not_before AS own_not_before,
     scored.id AS scored, active.id AS active, active.status AS active_status, CASE
@@ -142,7 +143,14 @@ WITH item AS (
       WHEN r.version IS NULL THEN 'unknown_rubric'
       ELSE 'free' END AS verdict
   FROM item i
-  LEFT JOIN scoring_jobs j ON j.id = i.job AND j.tenant = coalesce($4, j.tenant)
+  LEFT JOIN LATERAL (
+    (SELECT j.* FROM scoring_jobs j WHERE j.id = i.job LIMIT 1)
+    UNION ALL
+    (SELECT j.* FROM ",
+    history_row!(),
+    " WHERE h.id = i.job LIMIT 1)
+    LIMIT 1
+  ) j ON j.tenant = coalesce($4, j.tenant)
   LEFT JOIN LATERAL (SELECT o.submission_id, o.not_before FROM scoring_jobs o WHERE o.id = i.new_job LIMIT 1) own ON TRUE
   LEFT JOIN LATERAL (
     SELECT r.new_job, n.status FROM redrives r LEFT JOIN scoring_jobs n ON n.id = r.new_job
@@ -169,9 +177,9 @@ WITH item AS (
   FROM judged, pace WHERE verdict = 'free'
 ), inserted AS (
   INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version, pool, priority, max_attempts,
-    timeout_seconds, ttl_seconds, not_before, traceparent)
-  SELECT new_job, submission_id, tenant, rubric, rubric_version, pool, priority, max_attempts, timeout_seconds,
-    ttl_seconds, due_at, $5
+    backoff_seconds, timeout_seconds, ttl_seconds, not_before, traceparent)
+  SELECT new_job, submission_id, tenant, rubric, rubric_version, pool, priority, max_attempts, backoff_seconds,
+    timeout_seconds, ttl_seconds, due_at, $5
   FROM judged JOIN due USING (ord) WHERE NOT $9
   ORDER BY submission_id, ord
   ON CONFLICT DO NOTHING
@@ -193,7 +201,8 @@ SELECT CASE WHEN g.verdict <> 'free' THEN g.verdict WHEN n.id IS NOT NULL OR $9 
   g.new_job, coalesce(due_at, own_not_before) AS not_before, g.status, successor, successor_status, scored, active,
   active_status
 FROM judged g LEFT JOIN due USING (ord) LEFT JOIN inserted n ON n.id = g.new_job
-ORDER BY g.ord";
+ORDER BY g.ord"
+);
 
 /// The key that keeps a dead letter from being redriven twice.
 const ONCE: &str = "redrives_pkey";

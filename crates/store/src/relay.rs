@@ -79,26 +79,26 @@ const MARK_MIRRORED: &str = "
 WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS t (job, uid)
 ), held AS (
-  SELECT j.id, i.uid FROM item i JOIN scoring_jobs j ON j.id = i.job
+  SELECT j.id, i.uid FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
   WHERE j.resource_uid IS NULL AND coalesce(j.resource_kind, 'none') = 'none'
-  ORDER BY j.id FOR NO KEY UPDATE OF j
+  ORDER BY i.job FOR NO KEY UPDATE OF j
 )
 UPDATE scoring_jobs j SET resource_kind = 'job', resource_namespace = $3, resource_name = j.id::text,
   resource_uid = held.uid
-FROM held WHERE j.id = held.id";
+FROM held WHERE j.id = ANY (ARRAY[held.id])";
 
 const MOVE_TO_BATCH: &str = concat!(
     "WITH held AS (
   SELECT id FROM scoring_jobs
-  WHERE id = ANY($2) AND resource_kind IS NULL
+  WHERE id = ANY($2) AND coalesce(resource_kind, '') = ''
   ORDER BY id FOR NO KEY UPDATE
 ), b AS (
   INSERT INTO scoring_batches (id, tenant, origin, rubric, pool, priority, max_attempts, timeout_seconds,
-    ttl_seconds, not_before, suspended, total)
-  SELECT $1, $3, 'overflow', $4, $5, $6, $7, $8, $9, $10, $11, count(*) FROM held HAVING count(*) > 0
+    ttl_seconds, not_before, suspended, backoff_seconds, total)
+  SELECT $1, $3, 'overflow', $4, $5, $6, $7, $8, $9, $10, $11, $12, count(*) FROM held HAVING count(*) > 0
   RETURNING *
 ), moved AS (
-  UPDATE scoring_jobs j SET batch_id = $1, resource_kind = 'batch' FROM held WHERE j.id = held.id
+  UPDATE scoring_jobs j SET batch_id = $1, resource_kind = 'batch' FROM held WHERE j.id = ANY (ARRAY[held.id])
 )
 SELECT ",
     batch_columns!(),
@@ -108,7 +108,8 @@ SELECT ",
 const UNMIRRORED_BATCHES: &str = concat!(
     "SELECT ",
     batch_columns!(),
-    ", ARRAY(SELECT m.submission_id FROM scoring_jobs m WHERE m.batch_id = b.id ORDER BY m.id) AS submission_ids
+    ", ARRAY(SELECT m.submission_id
+  FROM (SELECT id, submission_id FROM scoring_jobs WHERE batch_id = b.id OFFSET 0) m ORDER BY m.id) AS submission_ids
 FROM scoring_batches b WHERE b.resource_kind IS NULL ORDER BY b.created_at, b.id LIMIT $1"
 );
 
@@ -230,7 +231,8 @@ impl Relay {
             .bind(columns::to_integer(first.timeout_seconds))
             .bind(columns::to_integer(first.ttl_seconds))
             .bind(jobs.iter().filter_map(|job| asked_not_before(job)).min().map(ToSqlx::to_sqlx))
-            .bind(first.suspended);
+            .bind(first.suspended)
+            .bind(columns::to_integer(first.backoff_seconds));
         self.store.optional(query).await
     }
 
@@ -262,7 +264,7 @@ impl Relay {
 fn likeness(job: &JobRow) -> impl Ord + use<> {
     (
         (job.tenant.clone(), job.rubric.clone(), job.pool.clone(), job.priority),
-        (job.max_attempts, job.timeout_seconds, job.ttl_seconds, job.suspended),
+        (job.max_attempts, job.backoff_seconds, job.timeout_seconds, job.ttl_seconds, job.suspended),
         // Jobs that are due one after the other would otherwise be a batch each.
         asked_not_before(job).map(|time| time.as_second().div_euclid(3600)),
     )

@@ -31,8 +31,8 @@ pub struct ResourceRequest {
 pub enum Resolved {
     /// This job is mirrored in it.
     Bound(Box<JobRow>),
-    /// The job it is named after is counted in a batch, or has or had another resource that the gateway made: this one
-    /// is to be deleted, and nothing cancelled.
+    /// The job it is named after is counted in a batch, has or had another resource that the gateway made, or is in the
+    /// history, so that nothing would ever delete this one: it is to be deleted, and nothing cancelled.
     Duplicate {
         /// The job.
         job: JobId,
@@ -89,8 +89,8 @@ pub enum Applied {
 const ROWS: &str = concat!(
     "SELECT ",
     job_columns!(),
-    " FROM scoring_jobs j WHERE j.id IN (
-  SELECT unnest($1::uuid[]) UNION SELECT id FROM scoring_jobs WHERE resource_uid = ANY($2))"
+    " FROM scoring_jobs j 
+WHERE j.id = ANY ($1::uuid[] || ARRAY(SELECT id FROM scoring_jobs WHERE resource_uid = ANY($2)))"
 );
 
 // A row without a uid belongs to the resource that was made for it, also when its creator died before saying so and
@@ -99,13 +99,13 @@ const BIND: &str = concat!(
     "WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[]) AS t (job, namespace, name, uid)
 ), held AS (
-  SELECT j.id, i.namespace, i.name, i.uid FROM item i JOIN scoring_jobs j ON j.id = i.job
+  SELECT j.id, i.namespace, i.name, i.uid FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
   WHERE (j.resource_uid IS NULL OR j.resource_uid = i.uid) AND j.resource_kind IS DISTINCT FROM 'batch'
-  ORDER BY j.id FOR NO KEY UPDATE OF j
+  ORDER BY i.job FOR NO KEY UPDATE OF j
 )
 UPDATE scoring_jobs j SET resource_kind = 'job', resource_namespace = held.namespace, resource_name = held.name,
   resource_uid = held.uid
-FROM held WHERE j.id = held.id
+FROM held WHERE j.id = ANY (ARRAY[held.id])
 RETURNING ",
     job_columns!()
 );
@@ -122,7 +122,7 @@ const APPLY_KNOBS: &str = concat!(
 UPDATE scoring_jobs j SET priority = $2, suspended = $3, ttl_seconds = $4,
   version = version + CASE WHEN completed_at IS NULL THEN 1 ELSE 0 END,
   expires_at = CASE WHEN expires_at IS NOT NULL THEN completed_at + $4 * INTERVAL '1 second' END
-FROM held WHERE j.id = held.id
+FROM held WHERE j.id = ANY (ARRAY[held.id])
 RETURNING ",
     job_columns!()
 );
@@ -265,9 +265,10 @@ impl Store {
         let rows = self.rows_of(created.collect(), Vec::new()).await?;
         for (at, answer) in to_accept.iter().zip(accepted) {
             answers[*at] = match answer {
-                Ok(Accepted::Created { id }) => {
-                    rows.by_id.get(&id).map(|row| Ok(Resolved::Bound(Box::new(row.clone()))))
-                }
+                Ok(Accepted::Created { id }) => match rows.by_id.get(&id) {
+                    Some(row) => Some(Ok(Resolved::Bound(Box::new(row.clone())))),
+                    None => self.job_in_history(id).await?.map(|_| Ok(Resolved::Duplicate { job: id })),
+                },
                 Ok(Accepted::Existing { id, status }) => Some(Ok(Resolved::Existing { id, status })),
                 Ok(Accepted::Refused(refusal)) => Some(Ok(Resolved::Refused(refusal))),
                 Ok(Accepted::Unsettled) => Some(Ok(Resolved::Unsettled)),

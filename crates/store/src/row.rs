@@ -78,6 +78,8 @@ pub struct JobRow {
     pub attempt: u32,
     /// Attempts it may spend.
     pub max_attempts: u32,
+    /// How long it waits before its first retry.
+    pub backoff_seconds: u32,
     /// How long one attempt may take.
     pub timeout_seconds: u32,
     /// How long its resource outlives it.
@@ -129,13 +131,13 @@ impl JobRow {
 macro_rules! job_columns {
     () => {
         "j.id, j.submission_id, j.batch_id, j.tenant, j.status, j.priority, j.pool, j.rubric, j.rubric_version, \
-         j.score, j.feedback, j.error_code, j.error_message, j.attempt, j.max_attempts, j.timeout_seconds, \
-         j.ttl_seconds, j.suspended, j.lease_epoch, j.scorer, j.not_before, \
+         j.score, j.feedback, j.error_code, j.error_message, j.attempt, j.max_attempts, \
+         j.backoff_seconds, j.timeout_seconds, j.ttl_seconds, j.suspended, j.lease_epoch, j.scorer, j.not_before, \
          ceil(extract(epoch FROM j.not_before - now()) * 1000)::bigint AS delay_ms, j.version, \
          j.mirrored_version, j.resource_kind, j.resource_namespace, j.resource_name, j.resource_uid, \
          j.created_at, j.started_at, j.completed_at, j.traceparent, \
          CASE WHEN NOT (j.suspended AND j.status = 'QUEUED') \
-           AND NOT EXISTS (SELECT FROM scoring_unqueued u WHERE u.job_id = j.id) \
+           AND NOT EXISTS (SELECT FROM scoring_unqueued u WHERE u.job_id = ANY (ARRAY[j.id])) \
          THEN j.created_at END AS queued_at"
     };
 }
@@ -159,6 +161,7 @@ impl FromRow<'_, PgRow> for JobRow {
             error_message: row.try_get("error_message")?,
             attempt: columns::count(row, "attempt")?,
             max_attempts: columns::count(row, "max_attempts")?,
+            backoff_seconds: columns::count(row, "backoff_seconds")?,
             timeout_seconds: columns::count(row, "timeout_seconds")?,
             ttl_seconds: columns::count(row, "ttl_seconds")?,
             suspended: row.try_get("suspended")?,

@@ -28,7 +28,8 @@ ON CONFLICT (name) DO UPDATE SET version = excluded.version, since = now() WHERE
 
 const ARE_CURRENT: &str = "
 SELECT count(*) = cardinality($1::text[])
-FROM current_rubrics JOIN unnest($1::text[], $2::text[]) AS t (name, version) USING (name, version)";
+FROM unnest($1::text[], $2::text[]) AS t (name, version)
+JOIN current_rubrics c ON c.name = ANY (ARRAY[t.name]) AND c.version = t.version";
 
 const SPEC: &str = "
 SELECT spec::text FROM rubrics WHERE name = $1 AND version = $2";

@@ -13,7 +13,9 @@ pub struct DatabaseFlags {
     /// The same database past any connection pooler, to migrate its schema; by default the URL above.
     #[arg(long, env = "ASSAY_DATABASE_MIGRATION_URL", hide_env_values = true)]
     pub database_migration_url: Option<String>,
-    /// The database is reached through a pooler that gives each transaction another connection.
+    /// The database is reached through a pooler that gives each transaction another connection. Give its role what a
+    /// pooler cannot pass on: `ALTER ROLE ... SET enable_seqscan = off`, and the same for `plan_cache_mode =
+    /// force_custom_plan` and `jit = off`.
     #[arg(long, env = "ASSAY_DATABASE_POOLED", default_value_t = false, action = ArgAction::Set)]
     pub database_pooled: bool,
     /// Statements prepared on each connection; 0 for a PgBouncer before 1.21.

@@ -31,6 +31,8 @@ pub struct Work {
     pub job: JobId,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// How long the job waits before its first retry.
+    pub backoff_seconds: u32,
     /// How long this attempt may take.
     pub timeout_seconds: u32,
     /// The job's place in the queue, should it return there.
@@ -85,9 +87,9 @@ WITH item AS (
   WITH ORDINALITY AS t (job, epoch, expired, scorer, ord)
 ), held AS (
   SELECT j.id, j.submission_id, j.status, j.suspended, j.attempt, j.max_attempts, j.lease_epoch,
-    j.scorer AS holder, j.created_at, j.started_at, j.timeout_seconds, j.priority, j.rubric, j.rubric_version
-  FROM item i JOIN scoring_jobs j ON j.id = i.job
-  ORDER BY j.id FOR NO KEY UPDATE OF j
+    j.scorer AS holder, j.created_at, j.started_at, j.backoff_seconds, j.timeout_seconds, j.priority, j.rubric, j.rubric_version
+  FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
+  ORDER BY i.job FOR NO KEY UPDATE OF j
 ), seen AS (
   SELECT i.*, h.*, h.status = 'RUNNING' AND h.lease_epoch <= i.expired AS lost,
     h.attempt + CASE WHEN h.status = 'RUNNING' AND h.lease_epoch > i.expired THEN 0 ELSE 1 END AS next_attempt
@@ -127,14 +129,14 @@ WITH item AS (
     feedback = CASE decision WHEN 'exhausted' THEN format(
       'Not scored: the scorer (%s) went unheard in attempt %s of %s, the last one. Something about the submission '
       'may be stopping scorers.', holder, d.attempt, d.max_attempts) END
-  FROM decided d WHERE j.id = d.job AND decision IN ('started', 'exhausted')
+  FROM decided d WHERE j.id = ANY (ARRAY[d.job]) AND decision IN ('started', 'exhausted')
 ), content AS MATERIALIZED (
   SELECT d.ord, s.content::text AS words
-  FROM decided d JOIN submissions s ON s.id = d.submission_id WHERE decision IN ('started', 'already_started')
+  FROM decided d JOIN submissions s ON s.id = ANY (ARRAY[d.submission_id]) WHERE decision IN ('started', 'already_started')
 )
 SELECT d.job, d.decision, d.lost, d.status, d.lease_epoch,
-  CASE decision WHEN 'started' THEN next_attempt ELSE attempt END AS attempt, d.timeout_seconds, d.priority,
-  d.created_at, d.rubric, d.rubric_version,
+  CASE decision WHEN 'started' THEN next_attempt ELSE attempt END AS attempt, d.backoff_seconds, d.timeout_seconds,
+  d.priority, d.created_at, d.rubric, d.rubric_version,
   CASE WHEN sum(octet_length(c.words)) OVER (ORDER BY d.ord) <= $5 THEN c.words END AS content
 FROM decided d LEFT JOIN content c USING (ord)
 ORDER BY d.ord";
@@ -144,7 +146,7 @@ ORDER BY d.ord";
 const MOST_CONTENT: i64 = 8 * 1024 * 1024;
 
 const CONTENT: &str = "
-SELECT s.content::text FROM scoring_jobs j JOIN submissions s ON s.id = j.submission_id WHERE j.id = $1";
+SELECT s.content::text FROM scoring_jobs j JOIN submissions s ON s.id = ANY (ARRAY[j.submission_id]) WHERE j.id = $1";
 
 /// The answer to one request; what is to be scored may be missing.
 struct Answer {
@@ -182,6 +184,7 @@ fn work(row: &PgRow, content: String) -> Result<Work, sqlx::Error> {
     Ok(Work {
         job: row.try_get("job")?,
         attempt: columns::count(row, "attempt")?,
+        backoff_seconds: columns::count(row, "backoff_seconds")?,
         timeout_seconds: columns::count(row, "timeout_seconds")?,
         rank: columns::rank(row)?,
         rubric: row.try_get("rubric")?,

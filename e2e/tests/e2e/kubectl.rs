@@ -86,6 +86,7 @@ async fn a_spec_cannot_change_but_for_suspend_priority_and_ttl() -> Result<()> {
             json!({ "rubric": "quick" }),
             json!({ "pool": "other" }),
             json!({ "retries": 9 }),
+            json!({ "backoffSeconds": 9 }),
             json!({ "timeoutSeconds": 9 }),
             json!({ "notBefore": "2030-01-01T00:00:00Z" }),
         ] {

@@ -19,6 +19,7 @@ pub(super) fn scoring_job(row: &JobRow) -> ScoringJob {
         pool: row.pool.clone(),
         priority: row.priority,
         retries: row.max_attempts.saturating_sub(1),
+        backoff_seconds: row.backoff_seconds,
         timeout_seconds: row.timeout_seconds,
         ttl_seconds: row.ttl_seconds,
         // That of a job tried before is its own retry's.

@@ -1,7 +1,10 @@
 //! Showing, listing, cancelling and retrying jobs.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value, json};
+use store::{Retirement, Settings, Store};
 use uuid::Uuid;
 
 use crate::fixture::Gateway;
@@ -49,6 +52,24 @@ async fn a_job_is_shown_in_full() -> Result<()> {
 
     gateway.get(&format!("/api/scoring/{}", Uuid::now_v7())).await?.is_problem(404, "unknown_job");
     gateway.get("/api/scoring/seven").await?.is_problem(400, "invalid_id");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_in_the_history_is_shown_and_not_listed() -> Result<()> {
+    let gateway = Gateway::alone().await?;
+    let (job, _) = gateway.job().await?;
+    gateway.execute(DONE).await?;
+    gateway.execute("UPDATE scoring_jobs SET resource_kind = 'none'").await?;
+    let path = format!("/api/scoring/{job}");
+    let before = gateway.get(&path).await?;
+    let store = Store::connect(&Settings::new(&gateway.database))?;
+    let moved = store.retire("default", Duration::ZERO, None, 10).await?;
+    assert!(matches!(moved, Retirement::Moved(_)), "{moved:?}");
+    let after = gateway.get(&path).await?;
+    assert_eq!((after.status, after.body), (200, before.body));
+    assert_eq!(gateway.get("/api/scoring").await?.body["items"], json!([]));
+    gateway.delete(&path).await?.is_problem(409, "job_ended");
     Ok(())
 }
 

@@ -83,6 +83,11 @@ async fn what_cannot_be_scored_is_refused_with_its_reason() -> Result<()> {
         (json!({"submissionId": submission, "priority": 10}), 422, "invalid_priority"),
         (json!({"submissionId": submission, "priority": -1}), 422, "invalid_priority"),
         (json!({"submissionId": submission, "priority": 1.5}), 422, "invalid_priority"),
+        (json!({"submissionId": submission, "retries": 21}), 422, "invalid_retries"),
+        (json!({"submissionId": submission, "retries": -1}), 422, "invalid_retries"),
+        (json!({"submissionId": submission, "backoffSeconds": 0}), 422, "invalid_backoff"),
+        (json!({"submissionId": submission, "backoffSeconds": 301}), 422, "invalid_backoff"),
+        (json!({"submissionId": submission, "backoffSeconds": 2.5}), 422, "invalid_backoff"),
         (json!({"submissionId": submission, "notBefore": "1900-01-01T00:00:00Z"}), 422, "invalid_not_before"),
     ];
     for (body, status, code) in &refused {
@@ -99,7 +104,7 @@ async fn a_clients_choices_and_trace_are_recorded() -> Result<()> {
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let body = json!({
         "submissionId": gateway.submission().await?, "rubric": "quick", "pool": "gpu", "priority": 9,
-        "notBefore": "2100-01-02T03:04:05Z",
+        "retries": 0, "backoffSeconds": 300, "notBefore": "2100-01-02T03:04:05Z",
     });
     let request = gateway.request(Method::POST, "/api/scoring").json(&body).header("traceparent", trace);
     let job = answer(request).await?.id("job_id")?;
@@ -110,7 +115,7 @@ async fn a_clients_choices_and_trace_are_recorded() -> Result<()> {
     );
     let recorded = format!(
         "SELECT count(*) FROM scoring_jobs WHERE id = '{job}' AND traceparent = '{trace}' \
-         AND not_before = '2100-01-02 03:04:05+00'"
+         AND max_attempts = 1 AND backoff_seconds = 300 AND not_before = '2100-01-02 03:04:05+00'"
     );
     assert_eq!(gateway.number(&recorded).await?, 1);
     Ok(())

@@ -106,6 +106,7 @@ mod tests {
             error_message: None,
             attempt: 0,
             max_attempts: 4,
+            backoff_seconds: 2,
             timeout_seconds: 60,
             ttl_seconds: 3600,
             suspended: false,

@@ -149,6 +149,7 @@ async fn only_suspend_priority_and_ttl_can_be_changed() -> Result<()> {
         json!({"pool": "other"}),
         json!({"rubric": "other"}),
         json!({"retries": 9}),
+        json!({"backoffSeconds": 9}),
         json!({"timeoutSeconds": 9}),
         json!({"notBefore": "2030-01-01T00:00:00Z"}),
     ] {

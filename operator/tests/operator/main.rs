@@ -9,4 +9,5 @@ mod manifests;
 mod queueing;
 mod redrives;
 mod requests;
+mod retention;
 mod world;

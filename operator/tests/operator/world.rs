@@ -95,8 +95,17 @@ impl World {
         self.operator_that_leads(name, "3s").await
     }
 
+    /// Starts an operator of this name with further flags.
+    pub(crate) async fn operator_with(&self, name: &str, flags: &[&str]) -> Result<Running> {
+        self.start_operator(name, "3s", flags).await
+    }
+
     /// Starts an operator of this name with such a lease of leadership.
     pub(crate) async fn operator_that_leads(&self, name: &str, leader_lease: &str) -> Result<Running> {
+        self.start_operator(name, leader_lease, &[]).await
+    }
+
+    async fn start_operator(&self, name: &str, leader_lease: &str, flags: &[&str]) -> Result<Running> {
         let kubeconfig = self.kubeconfig.to_str().context("a path in UTF-8")?;
         let arguments = [
             ("--database-url", self.database_url.as_str()),
@@ -110,7 +119,7 @@ impl World {
             ("--sweep-after", "2s"),
             ("--audit-every", "1s"),
         ];
-        let words = arguments.iter().flat_map(|(flag, value)| [*flag, *value]);
+        let words = arguments.iter().flat_map(|(flag, value)| [*flag, *value]).chain(flags.iter().copied());
         let matches = Settings::augment_args(Command::new("operator").no_binary_name(true))
             .try_get_matches_from(words)?;
         let settings = Settings::from_arg_matches(&matches)?;

@@ -20,6 +20,7 @@ async fn an_accepted_job_waits_with_the_choices_of_its_client() -> Result<()> {
         pool: "gpu".parse()?,
         priority: 9.try_into()?,
         retries: 1,
+        backoff_seconds: 7,
         timeout_seconds: 5,
         ttl_seconds: 6,
         not_before,
@@ -30,7 +31,8 @@ async fn an_accepted_job_waits_with_the_choices_of_its_client() -> Result<()> {
     let row = database.row(database.accepted(&new).await?).await?;
     assert_eq!((row.status, row.attempt, row.max_attempts, row.version), (JobStatus::Queued, 0, 2, 1));
     assert_eq!((row.pool.as_str(), row.priority.get()), ("gpu", 9));
-    assert_eq!((row.timeout_seconds, row.ttl_seconds, row.suspended), (5, 6, true));
+    assert_eq!((row.backoff_seconds, row.timeout_seconds, row.ttl_seconds), (7, 5, 6));
+    assert!(row.suspended);
     assert_eq!((row.not_before, row.traceparent.as_deref()), (not_before, Some("00-1-2-01")));
     assert_eq!((row.tenant.as_str(), row.rubric_version.as_str()), ("acme", "1"));
     assert_eq!((row.mirror, row.queued_at), (Mirror::None, None));

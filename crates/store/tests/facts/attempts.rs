@@ -21,12 +21,13 @@ fn retryable() -> Ending {
 #[tokio::test]
 async fn a_started_attempt_brings_all_that_scoring_needs() -> Result<()> {
     let database = Database::fresh().await?;
-    let job = database.queued().await?;
+    let job = database.queued_with(Knobs { backoff_seconds: 7, ..Knobs::default() }).await?;
     let Started::Started { work, taken_over: None } = database.start(job, 3).await? else {
         panic!("not started")
     };
     let row = database.row(job).await?;
-    assert_eq!((work.job, work.attempt, work.timeout_seconds), (row.id, 1, 60));
+    assert_eq!((work.job, work.attempt), (row.id, 1));
+    assert_eq!((work.backoff_seconds, work.timeout_seconds), (7, 60));
     assert_eq!((work.rubric.as_str(), work.rubric_version.as_str()), ("default", "1"));
     let created_at_ms = u64::try_from(row.created_at.as_millisecond())?;
     assert_eq!(work.rank, Rank::new(row.priority, created_at_ms));

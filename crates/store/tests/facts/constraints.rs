@@ -70,6 +70,8 @@ const BAD_ROWS: &[Row<'static>] = &[
     (QUEUED, &[("attempt", "-1")], "scoring_jobs_attempt_range"),
     (ERROR, &[("max_attempts", "0")], "scoring_jobs_max_attempts_range"),
     (QUEUED, &[("max_attempts", "1001")], "scoring_jobs_max_attempts_range"),
+    (QUEUED, &[("backoff_seconds", "0")], "scoring_jobs_backoff_range"),
+    (QUEUED, &[("backoff_seconds", "301")], "scoring_jobs_backoff_range"),
     (QUEUED, &[("timeout_seconds", "0")], "scoring_jobs_timeout_range"),
     (QUEUED, &[("ttl_seconds", "-1")], "scoring_jobs_ttl_range"),
     (QUEUED, &[("lease_epoch", "-1")], "scoring_jobs_epoch_range"),

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use domain::{AttemptOutcome, Epoch, ErrorCode, JobStatus, Knobs};
 use store::{
     Accepted, CancelRequest, Cancelled, Ending, Finished, Mirror, MirroredJob, Redrive, RedriveOrder,
-    Redriven, Resolved, ResourceRequest, Retried, RetryRequest, Settings, Started, Store, StoreError,
+    Redriven, Resolved, ResourceRequest, Retirement, Retried, RetryRequest, Settings, Started, Store, StoreError,
     SubmissionStatus,
 };
 use testkit::{Link, Seen, Weather, until};
@@ -303,5 +303,19 @@ async fn a_retry_whose_answer_was_lost_is_found_with_its_audit_entry() -> Result
     let found = far.repeated(JOBS, async |store| store.retry(&request).await).await?;
     assert_eq!(found, Retried::Answered(Accepted::Created { id: request.new_id }));
     assert_eq!(far.database.number(AUDITED).await?, 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_move_into_the_history_whose_answer_was_lost_is_done_once() -> Result<()> {
+    let far = Far::away().await?;
+    far.store.retire("default", Duration::ZERO, None, 10).await?;
+    let job = far.database.done().await?;
+    const HISTORY: &str = "SELECT count(*) FROM scoring_history";
+    let found =
+        far.repeated(HISTORY, async |store| store.retire("default", Duration::ZERO, None, 10).await).await?;
+    assert_eq!(found, Retirement::Done);
+    assert_eq!(far.database.number(JOBS).await?, 0);
+    assert_eq!(far.database.store.attempts(job).await?.len(), 1);
     Ok(())
 }

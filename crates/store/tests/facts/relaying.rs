@@ -86,7 +86,7 @@ async fn a_job_that_ends_while_its_resource_is_made_is_mirrored_nevertheless() -
 #[tokio::test]
 async fn jobs_with_the_same_knobs_are_gathered_into_one_batch() -> Result<()> {
     let database = Database::fresh().await?;
-    let urgent = Knobs { priority: 9.try_into()?, ..Knobs::default() };
+    let urgent = Knobs { priority: 9.try_into()?, backoff_seconds: 9, ..Knobs::default() };
     let plain = [database.queued().await?, database.queued().await?];
     let urgent = database.queued_with(urgent).await?;
     let relay = turn(&database).await?;
@@ -98,6 +98,7 @@ async fn jobs_with_the_same_knobs_are_gathered_into_one_batch() -> Result<()> {
     assert_eq!(members(&database, five.id).await?, plain);
     assert_eq!(members(&database, nine.id).await?, [urgent]);
     assert_eq!((five.total, nine.total), (2, 1));
+    assert_eq!((five.knobs.backoff_seconds, nine.knobs.backoff_seconds), (2, 9));
     assert_eq!(relay.waiting(10).await?, []);
     assert_eq!(relay.move_to_batch(&waiting).await?, [], "nothing is moved twice");
     Ok(())

@@ -17,14 +17,6 @@ async fn the_schema_is_current_once_it_is_migrated() -> Result<()> {
 }
 
 #[tokio::test]
-async fn several_may_migrate_at_once() -> Result<()> {
-    let url = testkit::fresh_database().await?;
-    let (a, b, c) = tokio::join!(store::migrate(&url), store::migrate(&url), store::migrate(&url));
-    a.and(b).and(c)?;
-    Ok(())
-}
-
-#[tokio::test]
 async fn a_schema_of_a_newer_version_serves_and_one_that_lacks_a_step_does_not() -> Result<()> {
     let database = Database::fresh().await?;
     database

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use domain::JobStatus;
 use store::{CancelRequest, Cancelled};
 
 use super::show::Detail;
@@ -20,9 +21,15 @@ pub(crate) async fn cancel(State(app): State<SharedApp>, Id(id): Id) -> Result<J
             let detail = repeat(|| app.store.job(id)).await?.ok_or_else(no_such_job)?;
             Ok(Json(detail.into()))
         }
-        Some(Cancelled::AlreadyEnded { status }) => {
-            Err(Problem::new(Code::JobEnded, format!("The job has ended: it is {status}.")))
+        Some(Cancelled::AlreadyEnded { status }) => Err(has_ended(status)),
+        // It may be in the history.
+        Some(Cancelled::NotFound) | None => {
+            let detail = repeat(|| app.store.job(id)).await?.ok_or_else(no_such_job)?;
+            Err(has_ended(detail.job.status))
         }
-        Some(Cancelled::NotFound) | None => Err(no_such_job()),
     }
+}
+
+fn has_ended(status: JobStatus) -> Problem {
+    Problem::new(Code::JobEnded, format!("The job has ended: it is {status}."))
 }

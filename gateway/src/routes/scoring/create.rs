@@ -23,6 +23,8 @@ pub(crate) struct Request {
     rubric: Option<String>,
     pool: Option<String>,
     priority: Option<Number>,
+    retries: Option<Number>,
+    backoff_seconds: Option<Number>,
     not_before: Option<Timestamp>,
 }
 
@@ -32,8 +34,9 @@ pub(crate) async fn create(
     Traceparent(traceparent): Traceparent,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
-    let Request { submission_id, rubric, pool, priority, not_before } = request;
-    let knobs = Choices { rubric, pool, priority, not_before }.into_knobs(&app.pools)?;
+    let Request { submission_id, rubric, pool, priority, retries, backoff_seconds, not_before } = request;
+    let knobs =
+        Choices { rubric, pool, priority, retries, backoff_seconds, not_before }.into_knobs(&app.pools)?;
     let id = JobId::now_v7();
     let job = NewJob { id, submission_id, tenant: None, knobs, traceparent, resource: None };
     Ticket::answer(app.acceptor.accept(job).await?)

@@ -25,6 +25,8 @@ pub(crate) struct Request {
     rubric: Option<String>,
     pool: Option<String>,
     priority: Option<Number>,
+    retries: Option<Number>,
+    backoff_seconds: Option<Number>,
     not_before: Option<Timestamp>,
 }
 
@@ -43,13 +45,14 @@ pub(crate) async fn create(
     Traceparent(traceparent): Traceparent,
     extract::Json(request): extract::Json<Request>,
 ) -> Result<Response, Problem> {
-    let Request { submission_ids, rubric, pool, priority, not_before } = request;
+    let Request { submission_ids, rubric, pool, priority, retries, backoff_seconds, not_before } = request;
     if submission_ids.is_empty() || submission_ids.len() > BATCH_LIMIT {
         let detail =
             format!("submissionIds has {} of them: 1 to {BATCH_LIMIT} are possible.", submission_ids.len());
         return Err(Problem::new(Code::InvalidBatch, detail));
     }
-    let knobs = Choices { rubric, pool, priority, not_before }.into_knobs(&app.pools)?;
+    let knobs =
+        Choices { rubric, pool, priority, retries, backoff_seconds, not_before }.into_knobs(&app.pools)?;
     if repeat(|| app.store.current_rubric_version(&knobs.rubric)).await?.is_none() {
         return Err(Refusal::UnknownRubric.into());
     }

@@ -1,0 +1,285 @@
+//! How Postgres goes about the statements, whatever its statistics say: by an index, and never through a whole table.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use domain::{Claim, Epoch, Knobs, Pool};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
+use uuid::Uuid;
+
+use crate::{
+    BatchOrigin, CancelRequest, Ending, FinishRequest, JobFilter, MirroredJob, MutableKnobs, NewBatch,
+    NewJob, ResourceRef, ResourceRequest, RetryRequest, Settings, StartRequest, Store,
+};
+
+/// 20,000 jobs that have ended and 2,000 that wait, none of them older than the others by its id.
+const LOAD: &str = "
+INSERT INTO submissions (status, content)
+  SELECT 'SUBMITTED', jsonb_build_object('code', repeat('x', 100)) FROM generate_series(1, 20000);
+INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version, status, score, feedback, result, attempt,
+  lease_epoch, scorer, started_at, completed_at, resource_kind)
+  SELECT gen_random_uuid(), id, 'default', 'default', '1', 'DONE', 50, 'ok', '{}', 1, 1, 's', now(), now(), 'none'
+  FROM submissions;
+INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version)
+  SELECT gen_random_uuid(), id, 'default', 'default', '1' FROM submissions LIMIT 2000;
+INSERT INTO scoring_unqueued (job_id) SELECT id FROM scoring_jobs WHERE completed_at IS NULL;
+INSERT INTO scoring_attempts SELECT id, 1, 1, 's', now(), now(), 'done' FROM scoring_jobs WHERE score IS NOT NULL
+  ON CONFLICT DO NOTHING;
+INSERT INTO audit_log (actor, action, job_id) SELECT 'someone', 'cancel', id FROM scoring_jobs";
+
+/// What autovacuum may have come to know before the load, and after it.
+#[derive(Clone, Copy, Debug)]
+enum Statistics {
+    /// It never ran.
+    None,
+    /// It ran when the tables were empty.
+    OfEmptyTables,
+    /// It ran at last.
+    Current,
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_table_that_was_never_analysed_from_end_to_end() -> Result<()> {
+    every_statement_uses_an_index(Statistics::None).await
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_table_from_end_to_end_that_was_analysed_when_it_was_empty() -> Result<()> {
+    every_statement_uses_an_index(Statistics::OfEmptyTables).await
+}
+
+#[tokio::test]
+async fn no_statement_reads_a_large_table_from_end_to_end() -> Result<()> {
+    every_statement_uses_an_index(Statistics::Current).await
+}
+
+/// Walks that are meant, each of an index that holds only what is to be walked.
+const WALKS: [&str; 5] = [
+    "scoring_unqueued_pkey",
+    "scoring_jobs_unmirrored",
+    "scoring_jobs_live",
+    "scoring_batches_unmirrored",
+    "scoring_batches_live",
+];
+
+async fn every_statement_uses_an_index(statistics: Statistics) -> Result<()> {
+    let url = testkit::fresh_database().await?;
+    crate::migrate(&url).await?;
+    let store = Store::connect(&Settings { max_connections: 2, ..Settings::new(&url) })?;
+    store.ensure_builtin_rubrics().await?;
+    // The store's own sessions go on as they are, with whatever plans they keep.
+    let mut by_hand = PgConnection::connect(&url).await?;
+    for table in ["submissions", "scoring_jobs", "scoring_attempts", "scoring_unqueued", "audit_log"] {
+        let off = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
+        by_hand.execute(AssertSqlSafe(off)).await?;
+    }
+    if matches!(statistics, Statistics::OfEmptyTables) {
+        by_hand.execute("ANALYZE").await?;
+    }
+    // Often enough for a plan to be kept, if any is.
+    for _ in 0..6 {
+        call_everything(&store).await?;
+    }
+    by_hand.execute(LOAD).await?;
+    if matches!(statistics, Statistics::Current) {
+        by_hand.execute("ANALYZE").await?;
+    }
+    call_everything(&store).await?;
+
+    let mut seen = 0;
+    let (mut one, mut other) = (store.lease().await?, store.lease().await?);
+    for connection in [&mut one, &mut other] {
+        let leading = leading_columns(connection).await?;
+        for (name, statement, types) in prepared(connection).await? {
+            let plan = plan(connection, &name, &types).await.with_context(|| statement.clone())?;
+            if let Some(line) = walk_of_everything(&plan, &leading) {
+                anyhow::bail!("{statistics:?}: {line}\nin the plan\n{plan}\nof\n{statement}");
+            }
+            seen += usize::from(statement.contains("scoring_jobs"));
+        }
+    }
+    anyhow::ensure!(seen >= 25, "only {seen} statements about jobs were looked at");
+    Ok(())
+}
+
+/// The line of the plan that reads a table without being told where to look.
+fn walk_of_everything<'p>(plan: &'p str, leading: &HashMap<String, String>) -> Option<&'p str> {
+    let lines: Vec<&str> = plan.lines().collect();
+    for (at, line) in lines.iter().enumerate() {
+        if line.contains("Seq Scan on ") {
+            return Some(line);
+        }
+        let index = ["using ", "Bitmap Index Scan on "].iter().find_map(|words| line.split_once(words));
+        let Some(index) = index.and_then(|(_, rest)| rest.split(' ').next()) else {
+            continue;
+        };
+        let condition =
+            lines[at + 1..].iter().take(2).find_map(|line| line.trim().strip_prefix("Index Cond: "));
+        // A condition on a later column alone still reads the whole index.
+        let column = leading.get(index).map(String::as_str).unwrap_or_default();
+        let looks_up = condition.is_some_and(|condition| condition.contains(&format!("({column} ")));
+        let walks_all_active =
+            index == "scoring_jobs_one_active_per_submission" && plan.contains("Key: pool");
+        if !looks_up && !WALKS.contains(&index) && !walks_all_active && !index.starts_with("pg_") {
+            return Some(line);
+        }
+    }
+    None
+}
+
+async fn leading_columns(connection: &mut PgConnection) -> Result<HashMap<String, String>> {
+    const LEADING: &str = "
+      SELECT c.relname::text, a.attname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]";
+    let rows: Vec<(String, String)> = sqlx::query_as(LEADING).persistent(false).fetch_all(connection).await?;
+    Ok(rows.into_iter().collect())
+}
+
+async fn prepared(connection: &mut PgConnection) -> Result<Vec<(String, String, Vec<String>)>> {
+    const PREPARED: &str = "
+      SELECT name, statement, parameter_types::text[] FROM pg_prepared_statements
+      WHERE statement ~ '(scoring_|submissions|audit_log)'";
+    Ok(sqlx::query_as(PREPARED).persistent(false).fetch_all(connection).await?)
+}
+
+/// The plan with which the session would run a prepared statement now, for 64 items at once.
+async fn plan(connection: &mut PgConnection, name: &str, types: &[String]) -> Result<String> {
+    let arguments: Vec<String> = types.iter().map(|name| argument(name)).collect();
+    let arguments = if types.is_empty() { String::new() } else { format!("({})", arguments.join(", ")) };
+    let explain = format!("EXPLAIN EXECUTE {name}{arguments}");
+    let rows = connection.fetch_all(AssertSqlSafe(explain)).await?;
+    let lines: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
+    Ok(lines.join("\n"))
+}
+
+fn argument(name: &str) -> String {
+    match name.strip_suffix("[]") {
+        Some(element) => format!("array_fill({}, ARRAY[64])", argument(element)),
+        None => match name {
+            "uuid" => "gen_random_uuid()".to_owned(),
+            "timestamp with time zone" => "now()".to_owned(),
+            "boolean" => "FALSE".to_owned(),
+            "jsonb" => "'[]'::jsonb".to_owned(),
+            _ => format!("'500'::{name}"),
+        },
+    }
+}
+
+/// Calls of each kind that programs make while jobs come and go.
+async fn call_everything(store: &Store) -> Result<()> {
+    let submission = Uuid::now_v7();
+    store.create_submission(submission, "default", r#"{"code": "1"}"#, true).await?;
+    let new = |id: Uuid, submission_id: Uuid| NewJob {
+        id,
+        submission_id,
+        tenant: None,
+        knobs: Knobs::default(),
+        traceparent: None,
+        resource: None,
+    };
+    let job = Uuid::now_v7();
+    store.accept(&[new(job, submission)]).await?;
+    store.accept(&[new(Uuid::now_v7(), submission)]).await?;
+    store.unqueued(10, Duration::ZERO).await?;
+    store.mark_queued(&[job]).await?;
+    store.active_of(&[job]).await?;
+    store.active_page(&Pool::default(), Some(job), 10).await?;
+    store.active_pools().await?;
+    let resource = ResourceRef { namespace: "a".to_owned(), name: job.to_string(), uid: Uuid::new_v4() };
+    let request = ResourceRequest {
+        resource: resource.clone(),
+        submission_id: submission,
+        knobs: Knobs::default(),
+        named_job: Some(job),
+        made_by_gateway: true,
+        acceptable: true,
+    };
+    if let Some(relay) = store.begin_relay().await? {
+        relay.waiting(10).await?;
+        relay.counts(10).await?;
+        relay.unmirrored_batches(10).await?;
+        relay.mark_mirrored(&[MirroredJob { job, uid: None }], "a").await?;
+        relay.end().await?;
+    }
+    store.resolve(&[request]).await?;
+    let knobs = MutableKnobs { suspended: true, ..MutableKnobs::from(&Knobs::default()) };
+    store.apply_knobs(job, knobs).await?;
+    store.apply_knobs(job, MutableKnobs { suspended: false, ..knobs }).await?;
+    let start = StartRequest { job, epoch: Epoch(1), expired: Epoch::NONE, scorer: "scorer-1".to_owned() };
+    store.start(&[start]).await?;
+    store.held(&[Claim { job, epoch: Epoch(1) }]).await?;
+    let ending =
+        Ending::Done { score: 50.0, feedback: "Fine.".to_owned(), result: r#"{"tests": []}"#.to_owned() };
+    let finish = FinishRequest { job, epoch: Epoch(1), ending };
+    for _ in 0..2 {
+        store.finish(std::slice::from_ref(&finish)).await?;
+    }
+    store.changed(None, 10).await?;
+    store.mark_status_mirrored(&[(job, 9)]).await?;
+    store.expired(None, 10).await?;
+    store.live_resources_page(None, 10).await?;
+    store.unseen_resources(&[job]).await?;
+    store.unseen_resource_gone(&[job]).await?;
+    store.active_of_resources(&[resource.uid]).await?;
+    store.resource_gone(&[resource.uid]).await?;
+    store.job(job).await?;
+    store.attempts(job).await?;
+    store.jobs(&JobFilter { submission_id: Some(submission), ..JobFilter::default() }, None, 10).await?;
+    store.jobs(&JobFilter { tenant: Some("default".to_owned()), ..JobFilter::default() }, None, 10).await?;
+    let again = Uuid::now_v7();
+    let by = "someone".to_owned();
+    let retry = RetryRequest { job, new_id: again, by: by.clone(), tenant: None, traceparent: None };
+    store.retry(&retry).await?;
+    store.cancel(&[CancelRequest { job: again, by, reason: "enough".to_owned() }]).await?;
+    store.next_tenant(Some("default")).await?;
+    let years = Duration::from_secs(100_000_000);
+    store.retire("default", years, None, 10).await?;
+    store.drop_history(years, 10).await?;
+    store.drop_submissions(years, None, 10).await?;
+    store.history_page(0, None, None, 10).await?;
+    store.job(Uuid::now_v7()).await?;
+    store.attempts(Uuid::now_v7()).await?;
+    call_for_batch(store, submission).await
+}
+
+async fn call_for_batch(store: &Store, submission: Uuid) -> Result<()> {
+    let batch = Uuid::now_v7();
+    let new = NewBatch {
+        id: batch,
+        tenant: None,
+        submission_ids: vec![submission],
+        knobs: Knobs::default(),
+        origin: BatchOrigin::Api,
+        traceparent: None,
+        resource: None,
+    };
+    store.accept_batch(&new).await?;
+    store.unqueued_of_batch(batch, 10).await?;
+    let knobs = MutableKnobs { suspended: true, ..MutableKnobs::from(&Knobs::default()) };
+    store.apply_batch_knobs(batch, knobs).await?;
+    store.batches_changed(10).await?;
+    store.batch(batch).await?;
+    store.cancel_batch(batch, "someone", "enough").await?;
+    let loose = Uuid::now_v7();
+    store
+        .accept(&[NewJob {
+            id: loose,
+            submission_id: submission,
+            tenant: None,
+            knobs: Knobs::default(),
+            traceparent: None,
+            resource: None,
+        }])
+        .await?;
+    if let Some(relay) = store.begin_relay().await? {
+        if let Some(detail) = store.job(loose).await? {
+            relay.move_to_batch(&[detail.job]).await?;
+        }
+        relay.end().await?;
+    }
+    store
+        .cancel(&[CancelRequest { job: loose, by: "someone".to_owned(), reason: "enough".to_owned() }])
+        .await?;
+    Ok(())
+}

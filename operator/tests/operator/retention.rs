@@ -1,0 +1,55 @@
+use anyhow::Result;
+use clap::Parser;
+use operator::ExportFlags;
+use sqlx::{Connection, Executor, PgConnection};
+
+use crate::world::{World, eventually};
+
+#[derive(Parser)]
+struct Export {
+    #[command(flatten)]
+    flags: ExportFlags,
+}
+
+/// Jobs that ended two days ago, of which the last has a resource.
+const LOAD: &str = "
+INSERT INTO submissions (id, status, content)
+  SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'SUBMITTED', '{}' FROM generate_series(1, 3) n;
+INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version, status, score, feedback, result, attempt,
+  lease_epoch, scorer, created_at, started_at, completed_at, expires_at, resource_kind, resource_namespace, resource_name)
+  SELECT id, id, 'default', 'default', '1', 'DONE', 50, 'Fine.', '{}', 1, 1, 's', t, t, t,
+    CASE WHEN id::text LIKE '%3' THEN t + interval '1 year' END,
+    CASE WHEN id::text LIKE '%3' THEN 'job' ELSE 'none' END, 'a', 'b'
+  FROM submissions, (SELECT now() - interval '2 days' AS t) past";
+
+#[tokio::test]
+async fn jobs_leave_when_they_are_old_enough_and_are_exported_in_lines() -> Result<()> {
+    let world = World::new().await?;
+    let mut sql = PgConnection::connect(&world.database_url).await?;
+    sql.execute(LOAD).await?;
+    let keeping =
+        world.operator_with("keeping", &["--retain-jobs", "3d", "--retention-every", "10ms"]).await?;
+    let moving = world.operator_with("moving", &["--retain-jobs", "1d", "--retention-every", "10ms"]).await?;
+    let left = async || {
+        let mut sql = PgConnection::connect(&world.database_url).await?;
+        Ok(sqlx::query_scalar::<_, i64>("SELECT count(*) FROM scoring_jobs").fetch_one(&mut sql).await?)
+    };
+    eventually("two jobs have left", left, |left| *left == 1).await?;
+    keeping.stop().await?;
+    moving.stop().await?;
+
+    let exported = async |after: &str| -> Result<Vec<serde_json::Value>> {
+        let words = ["export-history", "--database-url", &world.database_url, "--after", after];
+        let mut out = Vec::new();
+        let jobs = operator::export(&Export::try_parse_from(words)?.flags, &mut out).await?;
+        let lines =
+            String::from_utf8(out)?.lines().map(serde_json::from_str).collect::<Result<Vec<_>, _>>()?;
+        assert_eq!(lines.len(), usize::try_from(jobs)?);
+        Ok(lines)
+    };
+    let lines = exported("0").await?;
+    assert_eq!((lines.len(), &lines[0]["score"]), (2, &50.into()));
+    assert_eq!(exported(&lines[0]["cursor"].to_string()).await?, lines[1..]);
+    assert!(exported(&lines[1]["cursor"].to_string()).await?.is_empty());
+    Ok(())
+}
