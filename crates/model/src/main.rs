@@ -9,12 +9,11 @@ fn main() -> ExitCode {
     let mut holds = true;
     for world in WORLDS {
         let begun = Instant::now();
-        let Checked { states, depth, failures } = check(world.life());
-        println!("{:<40} {states:>9} states, {depth:>3} deep, {:>5.1?}", world.name, begun.elapsed());
+        let Checked { states, depth, failures, never } = check(world.life());
+        println!("{}: {states} states, {depth} deep, {:.1?}", world.name, begun.elapsed());
         println!("    {}", world.bounds);
-        for failure in &failures {
-            println!("    {failure}");
-        }
+        never.iter().for_each(|what| println!("    never here: {what}"));
+        failures.iter().for_each(|failure| println!("    {failure}"));
         holds &= failures.is_empty();
     }
     if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE }
