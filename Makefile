@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-control-plane up down demo test submit bench chaos crds fmt lint build clean
+.PHONY: help setup setup-control-plane up down demo test submit bench chaos model crds fmt lint build clean
 
 # What `build` has built. (cargo run --package builds dependencies once more, with the features of that package alone.)
 BIN := $${CARGO_TARGET_DIR:-target}/debug
@@ -47,6 +47,9 @@ chaos: setup-control-plane build ## Random faults against a whole Assay, then pr
 
 test: setup-control-plane lint build ## Check format and lints, build, and run all tests against real servers
 	$(DEV) with-servers cargo test --workspace --no-fail-fast
+
+model: build ## Try every order of events and faults in a model of a job's life, and print what was tried
+	@$(BIN)/model
 
 fmt: ## Format all code
 	cargo fmt --all

@@ -39,7 +39,7 @@ pub(crate) struct Attempts {
 }
 
 impl Attempts {
-    /// Works on a claim of a job whose leases up to the epoch `expired` are known to have run out. It counts as held
+    /// Works on a claim of a job whose last lease, that of the epoch `expired`, is known to have run out. It counts as held
     /// until what came of it is recorded, and its lease is ended after that.
     pub(crate) async fn make(&self, claim: Claim, expired: Epoch, permit: Permit) {
         let Permit { slot, room } = permit;

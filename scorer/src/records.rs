@@ -67,7 +67,7 @@ impl Records {
         Records { store, scorer, outage, last_call, starts, finishes }
     }
 
-    /// Starts the attempt; `expired` is the newest epoch of the job whose lease is known to have run out. `None` when
+    /// Starts the attempt; `expired` is the epoch of the job's last lease when that is known to have run out. `None` when
     /// the claim was lost, or the process had to end, before Postgres answered.
     pub(crate) async fn start(&self, holding: &Holding, expired: Epoch) -> Option<Started> {
         let Claim { job, epoch } = holding.claim;

@@ -2,7 +2,8 @@
 //! queue, submissions, rubrics and reports.
 //!
 //! Nothing here speaks to Postgres, Redis or Kubernetes. The store's SQL implements [`transition`], and its tests
-//! compare the two for every state and event.
+//! compare the two for every state and event; the queue's scripts implement [`queue_rules`], and its tests compare
+//! those after every step of random histories.
 
 pub mod attempt;
 pub mod claim;
@@ -13,6 +14,7 @@ pub mod knobs;
 pub mod lease;
 pub mod pool;
 pub mod priority;
+pub mod queue_rules;
 pub mod rank;
 pub mod report;
 pub mod retry;

@@ -7,7 +7,7 @@ use crate::Priority;
 /// It is the score of a Redis sorted set, a double, so it must stay below 2^53 to be exact: ten priorities of 10^13
 /// each leave room for milliseconds until the year 2286. Jobs of one millisecond are ordered by their id, which for
 /// UUIDv7 is by age again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Rank(pub u64);
 
 const MILLISECONDS_OF_ONE_PRIORITY: u64 = 10_000_000_000_000;

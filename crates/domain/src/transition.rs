@@ -77,9 +77,10 @@ pub enum Start {
     },
 }
 
-/// A scorer that claimed the job under `epoch` wants to start it. `expired` is the newest epoch of the job whose lease
-/// is known to have run out, [`Epoch::NONE`] when none is: only a scorer that was given up in that way has spent its
-/// attempt, so that no loss of the queue ends a job.
+/// A scorer that claimed the job under `epoch` wants to start it. `expired` is the epoch of the job's last lease when
+/// that is known to have run out, otherwise [`Epoch::NONE`]: only a scorer that was given up in that way has spent its
+/// attempt, so that no loss of the queue ends a job. A lease that ran out under another epoch says nothing of the running
+/// attempt: it was of a claim that never started, and the attempt's own may have been lost or given back before.
 pub fn start(job: JobState, epoch: Epoch, expired: Epoch) -> Start {
     if job.status.is_terminal() {
         return Start::Ended;
@@ -98,7 +99,7 @@ pub fn start(job: JobState, epoch: Epoch, expired: Epoch) -> Start {
         Start::Suspended
     } else if !running {
         Start::Started { next: one_more, taken_over: None }
-    } else if job.epoch > expired {
+    } else if job.epoch != expired {
         Start::Started { next, taken_over: taken_over(AttemptOutcome::Released) }
     } else if job.attempt >= job.max_attempts {
         Start::Exhausted { next: JobState { status: JobStatus::Error, ..next }, lost: job.epoch }
@@ -205,18 +206,16 @@ mod tests {
 
     #[test]
     fn a_newer_claim_takes_over_and_records_the_attempt_whose_lease_ran_out() {
-        for expired in [Epoch(10), Epoch(11)] {
-            let Start::Started { next, taken_over } = start(running(1, 10), Epoch(12), expired) else {
-                panic!("refused")
-            };
-            let lost = TakenOver { epoch: Epoch(10), outcome: AttemptOutcome::LeaseLost };
-            assert_eq!((next.attempt, next.epoch, taken_over), (2, Epoch(12), Some(lost)));
-        }
+        let Start::Started { next, taken_over } = start(running(1, 10), Epoch(12), Epoch(10)) else {
+            panic!("refused")
+        };
+        let lost = TakenOver { epoch: Epoch(10), outcome: AttemptOutcome::LeaseLost };
+        assert_eq!((next.attempt, next.epoch, taken_over), (2, Epoch(12), Some(lost)));
     }
 
     #[test]
     fn a_takeover_that_no_lease_ran_out_for_spends_no_attempt_and_ends_no_job() {
-        for (attempt, expired) in [(1, Epoch::NONE), (4, Epoch::NONE), (4, Epoch(9))] {
+        for (attempt, expired) in [(1, Epoch::NONE), (4, Epoch::NONE), (4, Epoch(9)), (4, Epoch(11))] {
             let Start::Started { next, taken_over } = start(running(attempt, 10), Epoch(12), expired) else {
                 panic!("refused")
             };
@@ -309,7 +308,7 @@ mod tests {
                             job = next;
                         }
                         Start::Exhausted { next, lost } => {
-                            prop_assert!(lost <= Epoch(expired));
+                            prop_assert_eq!(lost, Epoch(expired));
                             job = next;
                         }
                         _ => {}

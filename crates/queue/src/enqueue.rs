@@ -1,25 +1,9 @@
 //! Ways into the queue and out of it that do not depend on a claim.
 
-use std::time::Duration;
-
-use domain::{Epoch, JobId, Pool, Rank};
+use domain::queue_rules::Enqueue;
+use domain::{JobId, Pool};
 
 use crate::{Queue, QueueError};
-
-/// A job as its row in Postgres describes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Enqueue {
-    /// The job.
-    pub job: JobId,
-    /// Its place among the ready ones.
-    pub rank: Rank,
-    /// How long it is not to be claimed yet.
-    pub delay: Duration,
-    /// The newest epoch that ever started it. No later claim gets this epoch or an older one.
-    pub epoch: Epoch,
-    /// Whether a scorer holds it under that epoch (the row is RUNNING).
-    pub leased: bool,
-}
 
 impl Queue {
     /// Puts jobs on the queue: among the ready ones, among the delayed ones, or, when a scorer holds them, under a

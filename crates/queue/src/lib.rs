@@ -2,7 +2,8 @@
 //!
 //! A queue holds ids, ranks and leases, nothing else: what a job is stays in Postgres, and the whole queue can be
 //! rebuilt from there. Each pool of scorers has a queue of its own, whose keys share a hash tag and therefore a
-//! slot of Redis Cluster. Everything that changes a queue is one script, so it happens entirely or not at all.
+//! slot of Redis Cluster. Everything that changes a queue is one script, so it happens entirely or not at all. What the
+//! scripts do is said in the plainest way in [`domain::queue_rules`], with which the tests compare them.
 //!
 //! A job is in at most one place:
 //!
@@ -38,9 +39,8 @@ mod sentinel;
 mod waiter;
 mod waiting;
 
-pub use claims::{Adopt, Adoption, Claimed, Release, Renewal};
 pub use depth::Depth;
-pub use enqueue::Enqueue;
+pub use domain::queue_rules::{Adopt, Adoption, Claimed, Enqueue, Release, Renewal};
 pub use error::QueueError;
 pub use queue::{MAX_CLAIMS, Queue};
 pub use rebuild::Rebuild;

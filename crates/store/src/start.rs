@@ -18,7 +18,7 @@ pub struct StartRequest {
     pub job: JobId,
     /// The epoch of the claim.
     pub epoch: Epoch,
-    /// The newest epoch of the job whose lease is known to have run out; [`Epoch::NONE`] when none is.
+    /// The epoch of the job's last lease when that is known to have run out; otherwise [`Epoch::NONE`].
     pub expired: Epoch,
     /// The scorer's name.
     pub scorer: String,
@@ -91,8 +91,8 @@ WITH item AS (
   FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
   ORDER BY i.job FOR NO KEY UPDATE OF j
 ), seen AS (
-  SELECT i.*, h.*, h.status = 'RUNNING' AND h.lease_epoch <= i.expired AS lost,
-    h.attempt + CASE WHEN h.status = 'RUNNING' AND h.lease_epoch > i.expired THEN 0 ELSE 1 END AS next_attempt
+  SELECT i.*, h.*, h.status = 'RUNNING' AND h.lease_epoch = i.expired AS lost,
+    h.attempt + CASE WHEN h.status = 'RUNNING' AND h.lease_epoch <> i.expired THEN 0 ELSE 1 END AS next_attempt
   FROM item i LEFT JOIN held h ON h.id = i.job
 ), decided AS (
   SELECT *, CASE

@@ -1,8 +1,7 @@
 //! Random interleavings of everything that scorers, operators and mishaps do to a queue, compared after each step
-//! with a model: every answer and every key.
+//! with `domain::queue_rules`: every answer and every key.
 
 mod mishaps;
-mod rules;
 mod state;
 mod steps;
 
@@ -10,21 +9,21 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use domain::queue_rules::{Moment, QueueState, Turn};
 use domain::{Claim, Epoch, JobId, Rank};
 use proptest::test_runner::{Config, TestRunner};
 use queue::{Adopt, Adoption, Enqueue, Release, Renewal};
 use uuid::Uuid;
 
-use self::state::State;
 use self::steps::{JOBS, Step, steps};
-use crate::fixture::{Fixture, LEASE, priority};
+use crate::fixture::{Fixture, LEASE, LEASE_MS, OUTAGE_MS, priority};
 
 const DELAY: Duration = Duration::from_secs(60);
 /// How far the clock of Redis can be behind a row's epoch, in µs.
 const CLOCK_BEHIND_US: i64 = 1_000_000;
 
 #[test]
-fn no_interleaving_tells_the_queue_from_its_model() {
+fn no_interleaving_tells_the_queue_from_its_rules() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
     let result = runner.run(&steps(), |steps| {
@@ -62,8 +61,8 @@ impl Row {
 struct Run {
     test: Fixture,
     turn: String,
-    state: State,
-    snapshot: Option<State>,
+    state: QueueState,
+    snapshot: Option<QueueState>,
     rows: BTreeMap<JobId, Row>,
     history: Vec<Claim>,
     clock_was_behind: bool,
@@ -76,7 +75,7 @@ impl Run {
         Run {
             test,
             turn,
-            state: State::default(),
+            state: QueueState::default(),
             snapshot: None,
             rows: BTreeMap::new(),
             history: Vec::new(),
@@ -91,7 +90,7 @@ impl Run {
             Step::Enqueue(items) => {
                 let items: Vec<Enqueue> = items.into_iter().map(|item| self.item(item)).collect();
                 let placed = queue.enqueue(&pool, &items).await.expect("enqueue");
-                self.compare(before, placed, |state, now| state.enqueue(now, &items)).await;
+                self.compare(before, placed, |state, at| state.enqueue(at, &items)).await;
             }
             Step::Claim(max) => self.claim(max).await,
             Step::Tick => self.claim(0).await,
@@ -101,7 +100,7 @@ impl Run {
                 for (claim, _) in claims.iter().zip(&renewals).filter(|(_, is)| **is == Renewal::Renewed) {
                     self.assert_newest(*claim);
                 }
-                self.compare(before, renewals, |state, now| state.renew(now, &claims)).await;
+                self.compare(before, renewals, |state, at| state.renew(at, &claims)).await;
             }
             Step::Release(items) => {
                 let items: Vec<Release> = items.into_iter().filter_map(|item| self.release(item)).collect();
@@ -111,7 +110,7 @@ impl Run {
                     self.assert_newest(claim);
                     self.row(claim.job).stop(claim.epoch);
                 }
-                self.compare(before, released, |state, now| state.release(now, &items)).await;
+                self.compare(before, released, |state, at| state.release(at, &items)).await;
             }
             Step::Finish(which) => {
                 let claims = self.claims(&which);
@@ -122,7 +121,7 @@ impl Run {
                     let row = self.row(claim.job);
                     row.ended |= row.stop(claim.epoch);
                 }
-                self.compare(before, finished, |state, now| state.finish(now, &claims)).await;
+                self.compare(before, finished, |state, at| state.finish(at, &claims)).await;
             }
             Step::Adopt(which) => {
                 let rank = Rank::new(priority(5), 1000);
@@ -133,7 +132,7 @@ impl Run {
                 let items: Vec<Adopt> = claims.iter().map(|claim| Adopt { claim: *claim, rank }).collect();
                 let adoptions = queue.adopt(&pool, &items).await.expect("adopt");
                 assert!(adoptions.iter().all(|is| *is == Adoption::Adopted), "the row confirmed it");
-                self.compare(before, adoptions, |state, now| state.adopt(now, &items)).await;
+                self.compare(before, adoptions, |state, at| state.adopt(at, &items)).await;
             }
             Step::Cancel(which) => {
                 let jobs: Vec<JobId> = which.into_iter().map(job).collect();
@@ -156,7 +155,7 @@ impl Run {
             Step::Rebuild { interrupted } => self.rebuild(interrupted).await,
         }
         let current = queue.is_current(&pool).await.expect("is_current");
-        assert_eq!(current, self.state.generation.as_ref() == Some(&self.turn));
+        assert_eq!(current, self.state.is_current());
     }
 
     async fn claim(&mut self, max: usize) {
@@ -164,14 +163,13 @@ impl Run {
         let claimed = self.test.queue.claim(&self.test.pool, max).await.expect("claim");
         let claims = claimed.claims.clone();
         let after = self.now().await;
-        let first_epoch = claims.first().map_or(0, |claim| claim.epoch.0);
+        let first_epoch = claims.first().map_or(Epoch::NONE, |claim| claim.epoch);
         if !claims.is_empty() {
-            let next = self.state.epoch.unwrap_or(0) + 1;
-            let possible = next.max(before * 1000)..=next.max(after * 1000 + 999);
+            let state = &self.state;
+            let possible = state.first_epoch(before * 1000)..=state.first_epoch(after * 1000 + 999);
             assert!(possible.contains(&first_epoch), "{first_epoch} is not in {possible:?}");
         }
-        let stale = self.state.generation.as_ref().is_some_and(|turn| *turn != self.turn);
-        self.compare(before, claimed, |state, now| state.claim(now, max, first_epoch, stale)).await;
+        self.compare(before, claimed, |state, at| state.claim(at, max, first_epoch)).await;
         for claim in claims {
             let row = self.row(claim.job);
             assert!(claim.epoch > row.epoch, "{claim:?} is not newer than its row: {row:?}");
@@ -208,27 +206,23 @@ impl Run {
     async fn rebuild(&mut self, interrupted: bool) {
         let (queue, pool) = (self.test.queue.clone(), self.test.pool.clone());
         let rebuild = queue.begin_rebuild(&pool).await.expect("begin");
-        if self.state.generation.as_ref().is_some_and(|turn| *turn != self.turn) {
-            let State { epoch, heard, markers, .. } = self.state.clone();
-            self.state = State { epoch, heard, markers, ..State::default() };
-        }
-        self.state.rebuilds += 1;
+        let begun = state::read(&mut self.test, &self.turn).await;
+        let token = *begun.rebuilds.keys().next().expect("the token of the rebuild");
+        self.state.begin_rebuild(token);
+        assert_eq!(self.state, begun, "the rules (left) and the queue (right) differ");
         let active: Vec<usize> =
             (0..JOBS).filter(|which| self.rows.get(&job(*which)).is_some_and(|row| !row.ended)).collect();
         let items: Vec<Enqueue> =
             active.into_iter().map(|which| self.item((which, 5, false, false))).collect();
         let before = self.now().await;
         let placed = queue.enqueue(&pool, &items).await.expect("enqueue");
-        self.compare(before, placed, |state, now| state.enqueue(now, &items)).await;
+        self.compare(before, placed, |state, at| state.enqueue(at, &items)).await;
         if interrupted {
             self.flush().await;
-        } else {
-            self.state.generation = Some(self.turn.clone());
-            self.state.rebuilds = 0;
         }
         let whole = queue.complete_rebuild(&pool, &rebuild).await.expect("complete");
         assert_eq!(whole, !interrupted);
-        self.compare(before, whole, |_, _| !interrupted).await;
+        self.compare(before, whole, |state, _| state.complete_rebuild(token)).await;
     }
 
     /// Every active job is handed out once, after whatever happened, when the queue is rebuilt and all leases end.
@@ -240,28 +234,30 @@ impl Run {
             self.run_out(job(which)).await;
         }
         self.claim(10).await;
-        let leased = &self.state.leases;
-        assert!(waiting.iter().all(|job| leased.contains_key(job)), "{waiting:?} are not all in {leased:?}");
+        let state = &self.state;
+        assert!(
+            waiting.iter().all(|job| state.leased_epoch(*job).is_some()),
+            "{waiting:?} are not all leased in {state:?}"
+        );
     }
 
-    /// The answer and the keys are what the model says for some time within which the call was made.
+    /// The answer and the keys are what the rules say for some time within which the call was made.
     async fn compare<A: Debug + PartialEq>(
         &mut self,
         before: i64,
         answer: A,
-        apply: impl Fn(&mut State, i64) -> A,
+        apply: impl Fn(&mut QueueState, Moment) -> A,
     ) {
         let after = self.now().await;
-        let seen = State::read(&mut self.test).await;
-        seen.assert_whole();
-        let predict = |now| {
+        let seen = state::read(&mut self.test, &self.turn).await;
+        let predict = |now_ms| {
             let mut state = self.state.clone();
-            let answer = apply(&mut state, now);
+            let answer = apply(&mut state, Moment { now_ms, lease_ms: LEASE_MS, outage_ms: OUTAGE_MS });
             (answer, state)
         };
         let actual = (answer, seen);
-        if !(before..=after).any(|now| predict(now) == actual) {
-            assert_eq!(predict(after), actual, "the model (left) and the queue (right) differ");
+        if !(before..=after).any(|now_ms| predict(now_ms) == actual) {
+            assert_eq!(predict(after), actual, "the rules (left) and the queue (right) differ");
         }
         self.state = actual.1;
     }
@@ -274,12 +270,12 @@ impl Run {
     }
 
     fn is_stale(&self) -> bool {
-        self.state.generation.as_ref().is_some_and(|turn| *turn != self.turn)
+        self.state.generation == Some(Turn::Earlier)
     }
 
     /// Those of the claims under which jobs are leased now, each once.
     fn held(&self, claims: impl Iterator<Item = Claim>) -> Vec<Claim> {
-        let held = claims.filter(|claim| self.state.epochs.get(&claim.job) == Some(&claim.epoch.0));
+        let held = claims.filter(|claim| self.state.leased_epoch(claim.job) == Some(claim.epoch));
         held.collect()
     }
 
@@ -309,8 +305,8 @@ fn job(which: usize) -> JobId {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + which as u128)
 }
 
-/// The model's times are those of the fixture's lease.
+/// The times given to the rules are those of the fixture's lease.
 #[test]
-fn the_model_has_the_lease_of_the_queue() {
-    assert_eq!(LEASE.as_millis() as i64, crate::fixture::LEASE_MS);
+fn the_rules_are_given_the_lease_of_the_queue() {
+    assert_eq!(LEASE.as_millis() as i64, LEASE_MS);
 }

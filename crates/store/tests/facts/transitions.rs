@@ -12,9 +12,10 @@ use crate::database::{Database, done, finish, start_after};
 const MAX_ATTEMPTS: u32 = 2;
 /// Of a job that was ever started; events come with an older, the same and a newer one.
 const NEWEST: Epoch = Epoch(10);
-const EPOCHS: [Epoch; 3] = [Epoch(9), NEWEST, Epoch(11)];
-/// Up to which leases are known to have run out: none, an older one, the running attempt's.
-const EXPIRED: [Epoch; 3] = [Epoch::NONE, Epoch(9), NEWEST];
+const EPOCHS: [Epoch; 3] = [Epoch(9), NEWEST, Epoch(12)];
+/// Whose lease is known to have run out: nobody's, an older attempt's, the running one's, that of a claim which never
+/// started.
+const EXPIRED: [Epoch; 4] = [Epoch::NONE, Epoch(9), NEWEST, Epoch(11)];
 
 /// Every state that a job can be in, with few attempts.
 fn states() -> Vec<JobState> {
