@@ -45,6 +45,7 @@ pub use connection::Store;
 pub use definitions::{Definition, ResourceKind};
 pub use error::{BatchResult, InvalidItem, StoreError, Unavailability};
 pub use finish::{Ending, FinishRequest, Finished};
+pub use held::Tenure;
 pub use migrations::{MigrationError, PreparationError, SchemaError, migrate};
 pub use mirroring::LiveResource;
 pub use queueing::ToQueue;

@@ -17,7 +17,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 8] = files! {
+const FILES: [(&str, &str, &str); 9] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -26,6 +26,7 @@ const FILES: [(&str, &str, &str); 8] = files! {
     "0006" "attempts"
     "0007" "audit"
     "0008" "definitions"
+    "0010" "crashes"
 };
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
