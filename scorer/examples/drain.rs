@@ -40,8 +40,15 @@ struct Scorer {
     settings: scorer::Settings,
 }
 
+fn main() -> Result<()> {
+    match scorer::Child::from_arguments(std::env::args().skip(1)) {
+        Some(child) => child.run(),
+        None => measure(),
+    }
+}
+
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<()> {
+async fn measure() -> Result<()> {
     let arguments = Arguments::parse();
     let (database, redis) = (testkit::fresh_database().await?, testkit::redis_url().await?);
     let pool: Pool = format!("drain-{}", Uuid::new_v4().simple()).parse()?;

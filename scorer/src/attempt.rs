@@ -7,15 +7,15 @@ use std::time::Duration;
 use domain::transition::TakenOver;
 use domain::{AttemptOutcome, Claim, Epoch, ErrorCode, JobStatus, RetryPolicy};
 use futures::FutureExt;
-use store::{Ending, Finished, Started, Work};
+use store::{Ending, Finished, Started, Tenure, Work};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::engine::{Assignment, Engine, panicked};
-use crate::held::{Held, Holding};
+use crate::held::{Held, Holding, Loss};
 use crate::leases::{LeaseEnd, Leases};
-use crate::metrics::{EndedBy, Metrics};
+use crate::metrics::Metrics;
 use crate::records::{Records, done};
 use crate::rubrics::Rubrics;
 use crate::scoring::{Limits, ScoringError};
@@ -23,6 +23,9 @@ use crate::slots::{Permit, Slot};
 
 /// When a job that is held back is looked at again. An operator takes it off the queue before long, or it is resumed.
 const LOOK_AT_SUSPENDED_AFTER: Duration = Duration::from_secs(1);
+
+/// When a job that could not be scored here, for reasons of this scorer's own, is tried again by any.
+const PAUSE_AFTER_TROUBLE: Duration = Duration::from_secs(2);
 
 /// Makes attempts at the jobs that were claimed.
 pub(crate) struct Attempts {
@@ -69,6 +72,7 @@ impl Attempts {
         match started {
             Started::Started { work, taken_over } => {
                 if let Some(TakenOver { epoch: earlier, outcome }) = taken_over {
+                    self.metrics.count(outcome);
                     let counts = outcome == AttemptOutcome::LeaseLost;
                     info!(job = %claim.job, epoch = %claim.epoch, %earlier, counts, "took over an attempt without end");
                 }
@@ -80,6 +84,7 @@ impl Attempts {
                 Ok(work)
             }
             Started::Exhausted { lost } => {
+                self.metrics.count(AttemptOutcome::LeaseLost);
                 warn!(job = %claim.job, %lost, "the last attempt was lost; the job ends in ERROR");
                 Err(LeaseEnd::Finish(claim))
             }
@@ -144,12 +149,12 @@ impl Attempts {
 
     fn failed(&self, error: ScoringError, attempt: u32, backoff: Duration, claim: Claim) -> Ending {
         info!(job = %claim.job, attempt, %error, "the attempt failed");
+        let delay = RetryPolicy::backoff(backoff, attempt, rand::random());
         match error {
             ScoringError::Permanent { code, message } => Ending::Permanent { code, message },
-            ScoringError::Retryable { code, message } => {
-                let delay = RetryPolicy::backoff(backoff, attempt, rand::random());
-                Ending::Retryable { code, message, delay }
-            }
+            ScoringError::Retryable { code, message } => Ending::Retryable { code, message, delay },
+            ScoringError::Crashed { message } => Ending::Crashed { message, delay },
+            ScoringError::Released { message } => Ending::Released { message, delay: PAUSE_AFTER_TROUBLE },
         }
     }
 
@@ -159,7 +164,7 @@ impl Attempts {
         let verdict = ending.verdict();
         match self.records.finish(holding, ending).await {
             Some(Ok(Finished::Recorded { status, retry_after })) => {
-                self.metrics.attempts.get_or_create(&EndedBy::from(verdict)).inc();
+                self.metrics.count(verdict.outcome());
                 if status == JobStatus::Queued {
                     LeaseEnd::release(claim, retry_after.unwrap_or_default())
                 } else {
@@ -169,6 +174,10 @@ impl Attempts {
             Some(Ok(Finished::Refused)) => {
                 self.metrics.refused.inc();
                 warn!(job = %claim.job, epoch = %claim.epoch, ?verdict, "refused: the job is no longer this scorer's");
+                // Only to count it, so once.
+                if let Ok([Tenure::Cancelled]) = self.records.held(&[claim]).await.as_deref() {
+                    self.metrics.count(AttemptOutcome::Cancelled);
+                }
                 LeaseEnd::Finish(claim)
             }
             Some(Err(invalid)) => {
@@ -195,7 +204,7 @@ impl Attempts {
         let message = format!("the result of scoring cannot be stored: {reason}");
         let ending = Ending::Permanent { code: ErrorCode::INTERNAL, message };
         if let Some(Ok(Finished::Recorded { .. })) = self.records.finish(holding, ending).await {
-            self.metrics.attempts.get_or_create(&EndedBy::from(domain::transition::Verdict::Permanent)).inc();
+            self.metrics.count(AttemptOutcome::Permanent);
         }
         LeaseEnd::Finish(holding.claim)
     }
@@ -204,6 +213,9 @@ impl Attempts {
     fn stopped(&self, holding: &Holding) -> LeaseEnd {
         let claim = holding.claim;
         self.metrics.stopped.inc();
+        if holding.loss() == Some(Loss::Cancelled) {
+            self.metrics.count(AttemptOutcome::Cancelled);
+        }
         info!(job = %claim.job, epoch = %claim.epoch, "stopped: the job was cancelled or taken over");
         LeaseEnd::Finish(claim)
     }

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Claim;
+use store::Tenure;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::attempt::Attempts;
+use crate::held::Loss;
 
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Half of what is promised: the answer and the end of the work need their part of a second too.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Asks Postgres every second whether what runs here is still to run, and stops what is not, for as long as the
+/// Asks Postgres twice a second whether what runs here is still to run, and stops what is not, for as long as the
 /// process lives.
 pub(crate) async fn look_for_ever(attempts: Arc<Attempts>) {
     let mut ticks = interval(LOOK_EVERY);
@@ -23,9 +26,13 @@ pub(crate) async fn look_for_ever(attempts: Arc<Attempts>) {
         }
         // Without an answer the work goes on: Postgres will refuse its result if it has to.
         let Ok(held) = attempts.records.held(&claims).await else { continue };
-        // What was recorded since is answered with no as well, and nobody minds its loss.
-        for (claim, _) in claims.iter().zip(held).filter(|(_, held)| !held) {
-            attempts.held.lose(claim);
+        for (claim, tenure) in claims.iter().zip(held) {
+            match tenure {
+                Tenure::Held => {}
+                Tenure::Cancelled => attempts.held.lose(claim, Loss::Cancelled),
+                // Among these is what was recorded since, and nobody minds its loss.
+                Tenure::Over => attempts.held.lose(claim, Loss::Over),
+            }
         }
     }
 }

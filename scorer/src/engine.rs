@@ -9,13 +9,17 @@ use futures::future::BoxFuture;
 use crate::scoring::{CompiledRubric, Limits, ScoringError};
 use crate::slots::Slot;
 
-/// Scores submissions. [`Threads`](crate::Threads) does it in this process.
+/// What came of scoring a submission.
+pub type Outcome = Result<Report, ScoringError>;
+
+/// Scores submissions: light work on [`Threads`](crate::Threads), the rest in [`Children`](crate::Children).
 ///
-/// The caller bounds the time, stops waiting when the job is no longer its own, and takes a panic for a failure of
-/// that job alone. An engine that cannot stop the work keeps the assignment, and with it the slot, until it ends.
+/// The caller bounds the time, drops the future when that is over or the job is no longer its own, and takes a panic
+/// for a failure of that job alone. An engine that cannot stop the work then keeps the assignment, and with it the
+/// slot, until it ends.
 pub trait Engine: Send + Sync + 'static {
     /// Scores one submission.
-    fn score(&self, assignment: Assignment) -> BoxFuture<'static, Result<Report, ScoringError>>;
+    fn score(&self, assignment: Assignment) -> BoxFuture<'static, Outcome>;
 }
 
 /// One submission to score.

@@ -16,8 +16,19 @@ pub(crate) struct Held {
 #[derive(Debug)]
 struct Entry {
     lost: CancellationToken,
+    /// Known from when `lost` is cancelled.
+    loss: Option<Loss>,
     /// Known once Postgres has started the attempt.
     rank: Option<Rank>,
+}
+
+/// Why a claim is no longer this scorer's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Its job was cancelled during this very attempt.
+    Cancelled,
+    /// Another has taken it over, or the attempt is recorded already.
+    Over,
 }
 
 /// One claim that is being worked on. Dropping it ends its renewals, however the work ends, so that a defect costs a
@@ -32,7 +43,7 @@ pub(crate) struct Holding {
 impl Held {
     pub(crate) fn hold(&self, claim: Claim) -> Holding {
         let lost = CancellationToken::new();
-        self.lock().insert(claim, Entry { lost: lost.clone(), rank: None });
+        self.lock().insert(claim, Entry { lost: lost.clone(), loss: None, rank: None });
         Holding { claim, lost, held: self.clone() }
     }
 
@@ -48,8 +59,9 @@ impl Held {
     }
 
     /// The claim is another's by now, or its job has ended: the work on it stops.
-    pub(crate) fn lose(&self, claim: &Claim) {
-        if let Some(entry) = self.lock().get(claim) {
+    pub(crate) fn lose(&self, claim: &Claim, loss: Loss) {
+        if let Some(entry) = self.lock().get_mut(claim) {
+            entry.loss.get_or_insert(loss);
             entry.lost.cancel();
         }
     }
@@ -70,6 +82,11 @@ impl Holding {
 
     pub(crate) fn is_lost(&self) -> bool {
         self.lost.is_cancelled()
+    }
+
+    /// Why the claim is lost, if it is.
+    pub(crate) fn loss(&self) -> Option<Loss> {
+        self.held.lock().get(&self.claim)?.loss
     }
 
     /// Returns when the claim is lost.
@@ -98,8 +115,10 @@ mod tests {
     fn two_claims_of_one_job_are_held_and_lost_apart() {
         let held = Held::default();
         let (older, newer) = (held.hold(claim(1)), held.hold(claim(2)));
-        held.lose(&claim(1));
+        held.lose(&claim(1), Loss::Cancelled);
+        held.lose(&claim(1), Loss::Over);
         assert!(older.is_lost() && !newer.is_lost());
+        assert_eq!((older.loss(), newer.loss()), (Some(Loss::Cancelled), None));
         drop(older);
         assert_eq!(held.all(), [claim(2)]);
     }

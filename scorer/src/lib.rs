@@ -3,6 +3,9 @@
 //! ```text
 //! claiming ──► attempt: start in Postgres ─► score ─► record in Postgres ─► end the lease
 //!                 ▲ renewal, cancellation: stop the work when the job is no longer this scorer's
+//!
+//! score: light work on threads, the rest ── task ─► child process, killed when it is to stop
+//!                                        ◄ answer ─
 //! ```
 //!
 //! Postgres decides whose a job is: a scorer that lost its lease without noticing cannot record anything. While
@@ -11,17 +14,21 @@
 mod apart;
 mod attempt;
 mod cancellation;
+mod child;
+mod children;
 mod claiming;
 mod engine;
 mod held;
 mod leases;
 mod metrics;
+mod protocol;
 mod records;
 mod renewal;
 mod rubrics;
 pub mod scoring;
 mod settings;
 mod slots;
+mod sorting;
 mod threads;
 
 use std::sync::Arc;
@@ -39,8 +46,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-pub use engine::{Assignment, Engine};
+pub use child::Child;
+pub use children::Children;
+pub use engine::{Assignment, Engine, Outcome};
 pub use settings::Settings;
+pub use sorting::Sorting;
 pub use threads::Threads;
 
 use crate::attempt::Attempts;
@@ -59,15 +69,21 @@ const CONNECTIONS: u32 = 5;
 /// own limit.
 const HAND_BACK_WITHIN: Duration = Duration::from_secs(11);
 
+/// This program, also when the file it was started from has been replaced since.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
 const LOOK_FOR_SCHEMA_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs until the stop is asked for, then lets running jobs finish within the grace period and hands back the rest.
 /// Starts without Postgres or Redis being there.
 ///
+/// Scores in processes of this very program, which must become a [`Child`] when its arguments say so.
+///
 /// # Errors
 /// When the settings contradict each other or cannot be used.
 pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
-    run_with(Arc::new(Threads::new()), settings, listener, shutdown).await
+    let engine = Sorting::new(OWN_PROGRAM, &settings);
+    run_with(Arc::new(engine), settings, listener, shutdown).await
 }
 
 /// Like [`run`], with another engine.

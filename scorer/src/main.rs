@@ -3,7 +3,7 @@
 use anyhow::Context;
 use clap::Parser;
 use runtime::Shutdown;
-use scorer::Settings;
+use scorer::{Child, Settings};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 
@@ -16,9 +16,12 @@ struct Arguments {
 }
 
 fn main() -> anyhow::Result<()> {
+    if let Some(child) = Child::from_arguments(std::env::args().skip(1)) {
+        return child.run();
+    }
     let settings = Arguments::parse().settings;
     settings.telemetry.start()?;
-    // One thread coordinates, others score: jobs that arrive together are then handed on together, in one statement.
+    // One thread coordinates, others score, or other processes: jobs that arrive together are then handed on together, in one statement.
     // With several, the first of them would be on its way alone before the rest is there.
     let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let ended = runtime.block_on(async {

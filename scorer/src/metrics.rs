@@ -1,9 +1,10 @@
 //! What the scorer counts.
 
+use std::fmt;
 use std::sync::atomic::AtomicU64;
 
-use domain::transition::Verdict;
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use domain::AttemptOutcome;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,7 +18,8 @@ pub(crate) struct Metrics {
     pub(crate) claims: Counter<u64, AtomicU64>,
     /// Jobs that occupy one of its slots.
     pub(crate) running: Gauge,
-    /// Attempts recorded, by how they ended.
+    /// Attempts ended, by how. Whoever records an end counts it: a lost attempt, the scorer that takes over. Only a
+    /// cancelled one is recorded elsewhere, and counted by the scorer that ran it.
     pub(crate) attempts: Family<EndedBy, Counter<u64, AtomicU64>>,
     /// Writes that Postgres refused because the job was no longer this scorer's.
     pub(crate) refused: Counter<u64, AtomicU64>,
@@ -29,29 +31,18 @@ pub(crate) struct Metrics {
     pub(crate) batches: Family<Call, Histogram>,
 }
 
-/// How an attempt ended.
+/// How an attempt ended, by the name that the table of attempts has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct EndedBy {
     outcome: Outcome,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum Outcome {
-    Done,
-    Retryable,
-    Permanent,
-    Released,
-}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Outcome(AttemptOutcome);
 
-impl From<Verdict> for EndedBy {
-    fn from(verdict: Verdict) -> Self {
-        let outcome = match verdict {
-            Verdict::Done => Outcome::Done,
-            Verdict::Retryable => Outcome::Retryable,
-            Verdict::Permanent => Outcome::Permanent,
-            Verdict::Released => Outcome::Released,
-        };
-        EndedBy { outcome }
+impl EncodeLabelValue for Outcome {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> Result<(), fmt::Error> {
+        self.0.as_str().encode(encoder)
     }
 }
 
@@ -99,7 +90,15 @@ impl Metrics {
         let mut registry = Registry::with_prefix("assay_scorer");
         registry.register("claims", "Jobs claimed", metrics.claims.clone());
         registry.register("running", "Jobs that occupy a slot", metrics.running.clone());
-        registry.register("attempts", "Attempts recorded, by how they ended", metrics.attempts.clone());
+        // All of them from the start, so that a rate is known from the first on.
+        for outcome in AttemptOutcome::ALL {
+            metrics.attempts.get_or_create(&EndedBy { outcome: Outcome(outcome) }).inc_by(0);
+        }
+        registry.register(
+            "attempts",
+            "Attempts ended, as the table of attempts names it: by whoever records it, a cancelled one by whoever ran it",
+            metrics.attempts.clone(),
+        );
         registry.register(
             "refused",
             "Writes refused: the job was another's by then",
@@ -109,5 +108,32 @@ impl Metrics {
         registry.register("scoring_seconds", "How long scoring took", metrics.scoring_seconds.clone());
         registry.register("batch_size", "Jobs in one call", metrics.batches.clone());
         (metrics, registry)
+    }
+
+    /// One more attempt ended so.
+    pub(crate) fn count(&self, outcome: AttemptOutcome) {
+        self.attempts.get_or_create(&EndedBy { outcome: Outcome(outcome) }).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn attempts_are_labelled_as_the_table_names_them_and_shown_before_the_first_ends() {
+        let (_, registry) = Metrics::registered();
+        let mut shown = String::new();
+        encode(&mut shown, &registry).expect("text");
+        let lines = shown.lines().filter(|line| line.starts_with("assay_scorer_attempts_total{"));
+        let mut found: Vec<&str> = lines.collect();
+        found.sort_unstable();
+        let label =
+            |outcome: AttemptOutcome| format!("assay_scorer_attempts_total{{outcome=\"{outcome}\"}} 0");
+        let mut expected: Vec<String> = AttemptOutcome::ALL.into_iter().map(label).collect();
+        expected.sort_unstable();
+        assert_eq!(found, expected);
     }
 }

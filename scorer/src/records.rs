@@ -8,7 +8,7 @@ use std::time::Duration;
 use domain::report::Report;
 use domain::{Claim, Epoch};
 use runtime::{GroupCommit, GroupCommitError, Outage, in_full};
-use store::{Ending, FinishRequest, Finished, InvalidItem, StartRequest, Started, Store, StoreError};
+use store::{Ending, FinishRequest, Finished, InvalidItem, StartRequest, Started, Store, StoreError, Tenure};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -100,8 +100,8 @@ impl Records {
         .await
     }
 
-    /// Whether each claim is still this scorer's. Asks once.
-    pub(crate) async fn held(&self, claims: &[Claim]) -> Result<Vec<bool>, StoreError> {
+    /// Whose the job of each claim is. Asks once.
+    pub(crate) async fn held(&self, claims: &[Claim]) -> Result<Vec<Tenure>, StoreError> {
         noted(&self.outage, self.store.held(claims).await)
     }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use domain::Claim;
 use queue::{Adopt, Adoption, Renewal};
+use store::Tenure;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use crate::attempt::Attempts;
+use crate::held::Loss;
 
 /// Renews everything that is held, in one call, for as long as the process lives. Work on what another scorer has
 /// claimed meanwhile is stopped.
@@ -31,7 +33,7 @@ async fn renew(attempts: &Attempts) {
     for (claim, renewal) in claims.iter().zip(renewals) {
         match renewal {
             Renewal::Renewed => {}
-            Renewal::Superseded => lose(attempts, claim),
+            Renewal::Superseded => lose(attempts, claim, Loss::Over),
             Renewal::Missing => {
                 missing.insert(*claim);
             }
@@ -52,21 +54,24 @@ async fn recover(attempts: &Attempts, missing: &HashSet<Claim>) {
         return;
     }
     let Ok(held) = attempts.records.held(&claims).await else { return };
-    let (mine, gone): (Vec<_>, Vec<_>) = started.into_iter().zip(held).partition(|(_, held)| *held);
-    for (adopt, _) in gone {
-        lose(attempts, &adopt.claim);
+    let mut mine = Vec::new();
+    for (adopt, tenure) in started.into_iter().zip(held) {
+        match tenure {
+            Tenure::Held => mine.push(adopt),
+            Tenure::Cancelled => lose(attempts, &adopt.claim, Loss::Cancelled),
+            Tenure::Over => lose(attempts, &adopt.claim, Loss::Over),
+        }
     }
-    let mine: Vec<Adopt> = mine.into_iter().map(|(adopt, _)| adopt).collect();
     let Ok(adoptions) = attempts.leases.adopt(&mine).await else { return };
     for (adopt, adoption) in mine.iter().zip(adoptions) {
         match adoption {
             Adoption::Adopted => info!(job = %adopt.claim.job, "Redis had lost the lease; it is restored"),
-            Adoption::Superseded => lose(attempts, &adopt.claim),
+            Adoption::Superseded => lose(attempts, &adopt.claim, Loss::Over),
         }
     }
 }
 
-fn lose(attempts: &Attempts, claim: &Claim) {
-    warn!(job = %claim.job, epoch = %claim.epoch, "the lease is lost");
-    attempts.held.lose(claim);
+fn lose(attempts: &Attempts, claim: &Claim, loss: Loss) {
+    warn!(job = %claim.job, epoch = %claim.epoch, ?loss, "the lease is lost");
+    attempts.held.lose(claim, loss);
 }

@@ -9,8 +9,11 @@ use domain::{LeaseSettings, Pool, duration};
 use runtime::Telemetry;
 use store::DatabaseFlags;
 
-/// Threads for scoring come from a pool of 512, and files are read there too.
+/// Each may be a process and its pipes.
 const MOST_CONCURRENCY: usize = 500;
+
+/// The program alone takes 20, and leaves as much again at the least.
+const LEAST_CHILD_MEMORY_MIB: u64 = 64;
 
 /// Flags and environment of the scorer.
 #[derive(Args, Clone, Debug)]
@@ -40,6 +43,10 @@ pub struct Settings {
     /// The longest that one attempt may take here, also for a job that asks for more.
     #[arg(long, env = "ASSAY_MAX_TIMEOUT", default_value = "60s", value_parser = duration::parse)]
     pub max_timeout: Duration,
+    /// How much memory each process may use that scores a submission, in MiB of address space. What needs more fails its
+    /// attempt.
+    #[arg(long, env = "ASSAY_CHILD_MEMORY_MIB", default_value_t = 1024)]
+    pub child_memory_mib: u64,
     /// Its name in the record of attempts.
     #[arg(long, env = "ASSAY_SCORER_NAME", default_value_t = default_name())]
     pub name: String,
@@ -67,6 +74,11 @@ impl Settings {
             (1..=MOST_CONCURRENCY).contains(&self.concurrency),
             "--concurrency {} is not between 1 and {MOST_CONCURRENCY}",
             self.concurrency
+        );
+        ensure!(
+            self.child_memory_mib >= LEAST_CHILD_MEMORY_MIB,
+            "--child-memory-mib {} leaves too little for a submission; the least is {LEAST_CHILD_MEMORY_MIB}",
+            self.child_memory_mib
         );
         ensure!(!self.max_timeout.is_zero(), "--max-timeout 0s leaves no time to score anything");
         ensure!(
@@ -115,6 +127,7 @@ mod tests {
             (&["--lease=100ms"], "--lease: a lease of 100ms"),
             (&["--grace=59s"], "--grace 59s is shorter than --max-timeout 60s"),
             (&["--max-timeout=0s"], "--max-timeout 0s"),
+            (&["--child-memory-mib=63"], "--child-memory-mib 63"),
         ] {
             let refusal = refusal(flags).unwrap_or_default();
             assert!(refusal.contains(named), "{flags:?}: {refusal:?}");

@@ -1,17 +1,16 @@
-//! Scoring on threads of this process.
+//! Scoring light work on threads of this process.
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use domain::report::Report;
 use domain::submission::Content;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use runtime::GroupCommit;
 use tokio::task::spawn_blocking;
 
-use crate::engine::{Assignment, Engine, panicked};
-use crate::scoring::{self, ScoringError};
+use crate::engine::{Assignment, Engine, Outcome, panicked};
+use crate::scoring;
 
 /// Text up to this length, with nothing to parse, counts as light work.
 const MOST_LIGHT_BYTES: usize = 16 * 1024;
@@ -20,12 +19,10 @@ const MOST_LIGHT_BYTES: usize = 16 * 1024;
 /// are small.
 const MOST_LIGHT_TOGETHER: usize = 64;
 
-type Outcome = Result<Report, ScoringError>;
-
-/// Scores each submission on a thread. A thread cannot be stopped from outside: one that has lost its job goes on
-/// until it notices its deadline, and occupies its slot until then.
+/// Scores light work: a rubric that parses nothing, and little text. A thread cannot be stopped from outside, but
+/// such work is linear in its length and soon over.
 ///
-/// Light work takes less time than the way to a thread and back, so what is at hand of it goes together. It also
+/// It takes less time than the way to a thread and back, so what is at hand of it goes together. It also
 /// comes back together, and so reaches Postgres in one commit.
 #[derive(Clone, Debug)]
 pub struct Threads {
@@ -33,6 +30,11 @@ pub struct Threads {
 }
 
 impl Threads {
+    /// Whether this is light work.
+    pub(crate) fn suit(assignment: &Assignment) -> bool {
+        !assignment.rubric.needs_source() && assignment.content.len() <= MOST_LIGHT_BYTES
+    }
+
     /// Must be called within a runtime.
     pub fn new() -> Threads {
         let light =
@@ -60,19 +62,10 @@ impl Default for Threads {
 
 impl Engine for Threads {
     fn score(&self, assignment: Assignment) -> BoxFuture<'static, Outcome> {
+        let light = self.light.clone();
         // Besides a panic, only the end of the process keeps a thread from answering.
-        if is_light(&assignment) {
-            let light = self.light.clone();
-            async move { light.submit(assignment).await.unwrap_or_else(|_| Err(panicked())) }.boxed()
-        } else {
-            let scoring = spawn_blocking(move || score_or_fail(&assignment));
-            async move { scoring.await.unwrap_or_else(|_| Err(panicked())) }.boxed()
-        }
+        async move { light.submit(assignment).await.unwrap_or_else(|_| Err(panicked())) }.boxed()
     }
-}
-
-fn is_light(assignment: &Assignment) -> bool {
-    !assignment.rubric.needs_source() && assignment.content.len() <= MOST_LIGHT_BYTES
 }
 
 /// A panic is the failure of this submission alone.

@@ -86,6 +86,9 @@ impl ErrorCode {
     pub const INVALID_RUBRIC: ErrorCode = ErrorCode::named("invalid_rubric");
     /// The last attempt ran out of time.
     pub const TIMEOUT: ErrorCode = ErrorCode::named("timeout");
+    /// The process that scored died of the attempt. As the error of a job: in its last attempt, or as often as a job
+    /// may crash, be it this process or the whole scorer.
+    pub const CRASHED: ErrorCode = ErrorCode::named("crashed");
     /// The scorer vanished in the last attempt, for example because the job killed it.
     pub const LEASE_LOST: ErrorCode = ErrorCode::named("lease_lost");
     /// A person or client withdrew the job.

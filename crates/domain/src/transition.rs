@@ -10,10 +10,14 @@
 //!    │  └── released ────┘ │  ╲ start by a newer epoch, after the lease ran out: the attempt
 //!    └───── retryable ─────┘   ╲ is lost; a new one begins, or the last one is spent
 //!    │                          ╲
-//!    └── cancel, permanent, out of attempts ─────────────────▶ ERROR
+//!    └── cancel, permanent, out of attempts, third crash ────▶ ERROR
 //! ```
 
 use crate::{AttemptOutcome, Epoch, JobStatus};
+
+/// How many attempts at a job may end in the death of whatever made them. A job that does so much harm is not tried
+/// again, however many attempts are left.
+pub const MOST_CRASHES: u32 = 3;
 
 /// The part of a job that the state machine reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +30,9 @@ pub struct JobState {
     pub attempt: u32,
     /// How many attempts it may spend.
     pub max_attempts: u32,
+    /// Attempts that crashed: the process that scored died of them, or their scorer went unheard until the lease ran
+    /// out.
+    pub crashes: u32,
     /// Held back by a person. Only keeps a waiting job from starting: a running attempt goes on.
     pub suspended: bool,
 }
@@ -33,7 +40,19 @@ pub struct JobState {
 impl JobState {
     /// A job as it is accepted.
     pub fn accepted(max_attempts: u32) -> JobState {
-        JobState { status: JobStatus::Queued, epoch: Epoch::NONE, attempt: 0, max_attempts, suspended: false }
+        JobState {
+            status: JobStatus::Queued,
+            epoch: Epoch::NONE,
+            attempt: 0,
+            max_attempts,
+            crashes: 0,
+            suspended: false,
+        }
+    }
+
+    /// After an attempt that failed: whether none may follow.
+    fn is_spent(self) -> bool {
+        self.attempt >= self.max_attempts || self.crashes >= MOST_CRASHES
     }
 }
 
@@ -59,7 +78,8 @@ pub enum Start {
     },
     /// This very claim has started it already: the answer to an earlier call was lost on its way.
     AlreadyStarted,
-    /// The earlier attempt never ended and was the last one: the job ends in ERROR, and nothing is to be scored.
+    /// The earlier attempt never ended, and was the last one or one crash too many: the job ends in ERROR, and nothing
+    /// is to be scored.
     Exhausted {
         /// The job from now on.
         next: JobState,
@@ -93,18 +113,21 @@ pub fn start(job: JobState, epoch: Epoch, expired: Epoch) -> Start {
         return Start::Stale { newest: job.epoch };
     }
     let next = JobState { status: JobStatus::Running, epoch, ..job };
-    let one_more = JobState { attempt: job.attempt + 1, ..next };
+    let one_more = |state: JobState| JobState { attempt: state.attempt + 1, ..state };
     let taken_over = |outcome| Some(TakenOver { epoch: job.epoch, outcome });
     if !running && job.suspended {
         Start::Suspended
     } else if !running {
-        Start::Started { next: one_more, taken_over: None }
+        Start::Started { next: one_more(next), taken_over: None }
     } else if job.epoch != expired {
         Start::Started { next, taken_over: taken_over(AttemptOutcome::Released) }
-    } else if job.attempt >= job.max_attempts {
-        Start::Exhausted { next: JobState { status: JobStatus::Error, ..next }, lost: job.epoch }
     } else {
-        Start::Started { next: one_more, taken_over: taken_over(AttemptOutcome::LeaseLost) }
+        let next = JobState { crashes: job.crashes + 1, ..next };
+        if next.is_spent() {
+            Start::Exhausted { next: JobState { status: JobStatus::Error, ..next }, lost: job.epoch }
+        } else {
+            Start::Started { next: one_more(next), taken_over: taken_over(AttemptOutcome::LeaseLost) }
+        }
     }
 }
 
@@ -115,6 +138,8 @@ pub enum Verdict {
     Done,
     /// It failed in a way that may pass.
     Retryable,
+    /// The process that scored died of it, which may pass, but not often.
+    Crashed,
     /// It failed in a way that will not pass.
     Permanent,
     /// It is handed back unharmed, and spends no attempt.
@@ -123,13 +148,15 @@ pub enum Verdict {
 
 impl Verdict {
     /// Every verdict.
-    pub const ALL: [Verdict; 4] = [Verdict::Done, Verdict::Retryable, Verdict::Permanent, Verdict::Released];
+    pub const ALL: [Verdict; 5] =
+        [Verdict::Done, Verdict::Retryable, Verdict::Crashed, Verdict::Permanent, Verdict::Released];
 
     /// What the audit table says of the attempt.
     pub fn outcome(self) -> AttemptOutcome {
         match self {
             Verdict::Done => AttemptOutcome::Done,
-            Verdict::Retryable => AttemptOutcome::Retryable,
+            // Its error code tells a crash from the others.
+            Verdict::Retryable | Verdict::Crashed => AttemptOutcome::Retryable,
             Verdict::Permanent => AttemptOutcome::Permanent,
             Verdict::Released => AttemptOutcome::Released,
         }
@@ -156,8 +183,11 @@ pub fn finish(job: JobState, epoch: Epoch, verdict: Verdict) -> Finish {
     let next = match verdict {
         Verdict::Done => JobState { status: JobStatus::Done, ..job },
         Verdict::Permanent => JobState { status: JobStatus::Error, ..job },
-        Verdict::Retryable if job.attempt >= job.max_attempts => JobState { status: JobStatus::Error, ..job },
-        Verdict::Retryable => JobState { status: JobStatus::Queued, ..job },
+        Verdict::Retryable | Verdict::Crashed => {
+            let next = JobState { crashes: job.crashes + u32::from(verdict == Verdict::Crashed), ..job };
+            let status = if next.is_spent() { JobStatus::Error } else { JobStatus::Queued };
+            JobState { status, ..next }
+        }
         Verdict::Released => JobState { status: JobStatus::Queued, attempt: job.attempt - 1, ..job },
     };
     Finish::Recorded { next }
@@ -200,6 +230,7 @@ mod tests {
             epoch: Epoch(epoch),
             attempt,
             max_attempts: 4,
+            crashes: 0,
             suspended: false,
         }
     }
@@ -230,6 +261,31 @@ mod tests {
             panic!("started")
         };
         assert_eq!((next.status, lost), (JobStatus::Error, Epoch(10)));
+    }
+
+    #[test]
+    fn a_job_that_kills_its_third_process_ends_in_error_with_attempts_left() {
+        let twice = JobState { crashes: 2, ..running(3, 10) };
+        let Finish::Recorded { next } = finish(twice, Epoch(10), Verdict::Crashed) else { panic!("refused") };
+        assert_eq!((next.status, next.crashes, next.attempt), (JobStatus::Error, 3, 3));
+        let Start::Exhausted { next, lost } = start(twice, Epoch(11), Epoch(10)) else { panic!("started") };
+        assert_eq!((next.status, next.crashes, lost), (JobStatus::Error, 3, Epoch(10)));
+    }
+
+    #[test]
+    fn only_a_crash_and_a_lease_that_ran_out_count_as_crashes() {
+        for verdict in Verdict::ALL {
+            let Finish::Recorded { next } = finish(running(1, 10), Epoch(10), verdict) else {
+                panic!("refused")
+            };
+            assert_eq!(next.crashes, u32::from(verdict == Verdict::Crashed), "{verdict:?}");
+        }
+        for (expired, crashes) in [(Epoch(10), 1), (Epoch::NONE, 0)] {
+            let Start::Started { next, .. } = start(running(1, 10), Epoch(11), expired) else {
+                panic!("refused")
+            };
+            assert_eq!(next.crashes, crashes);
+        }
     }
 
     #[test]
@@ -292,8 +348,8 @@ mod tests {
 
     proptest! {
         /// Whatever arrives in whatever order: nothing leaves a terminal state, the epoch only rises, attempts stay
-        /// within the limit, at most one attempt is ever recorded as done, and only a lease that is known to have run
-        /// out spends one.
+        /// within the limit, at most one attempt is ever recorded as done, only a lease that is known to have run out
+        /// spends one, and no job that may be tried again has crashed as often as a job may.
         #[test]
         fn no_sequence_of_events_breaks_an_invariant(max_attempts in 1u32..5, events in events()) {
             let mut job = JobState::accepted(max_attempts);
@@ -330,6 +386,8 @@ mod tests {
                 prop_assert!(before.status.is_active() || job.status == before.status);
                 prop_assert!(job.epoch >= before.epoch);
                 prop_assert!(job.attempt <= job.max_attempts);
+                prop_assert!(job.crashes <= job.attempt.min(MOST_CRASHES));
+                prop_assert!(job.status.is_terminal() || job.crashes < MOST_CRASHES);
                 prop_assert!(job.status != JobStatus::Running || (job.attempt >= 1 && job.epoch > Epoch::NONE));
             }
             prop_assert!(done <= 1);

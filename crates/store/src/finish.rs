@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::transition::Verdict;
+use domain::transition::{MOST_CRASHES, Verdict};
 use domain::{Epoch, ErrorCode, JobId, JobStatus};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
@@ -44,6 +44,14 @@ pub enum Ending {
         /// How long to wait.
         delay: Duration,
     },
+    /// The process that scored died of it: to be tried again after the delay, unless this was the last attempt or one
+    /// crash too many. Its code is [`ErrorCode::CRASHED`].
+    Crashed {
+        /// How it died, in words.
+        message: String,
+        /// How long to wait.
+        delay: Duration,
+    },
     /// It failed in a way that will not pass.
     Permanent {
         /// Why, for machines.
@@ -66,6 +74,7 @@ impl Ending {
         match self {
             Ending::Done { .. } => Verdict::Done,
             Ending::Retryable { .. } => Verdict::Retryable,
+            Ending::Crashed { .. } => Verdict::Crashed,
             Ending::Permanent { .. } => Verdict::Permanent,
             Ending::Released { .. } => Verdict::Released,
         }
@@ -92,19 +101,20 @@ pub enum Finished {
 const FINISH: &str = "
 WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::text[], $4::double precision[], $5::text[], $6::text[],
-    $7::text[], $8::bigint[])
-  WITH ORDINALITY AS t (job, epoch, outcome, score, words, result, code, delay_ms, ord)
+    $7::text[], $8::bigint[], $9::boolean[])
+  WITH ORDINALITY AS t (job, epoch, outcome, score, words, result, code, delay_ms, crashed, ord)
 ), held AS (
-  SELECT i.ord, j.id, j.attempt, j.max_attempts, j.scorer, j.started_at
+  SELECT i.ord, j.id, j.attempt, j.max_attempts, j.crashes + CASE WHEN i.crashed THEN 1 ELSE 0 END AS crashes,
+    j.scorer, j.started_at
   FROM item i JOIN scoring_jobs j
     ON j.id = ANY (ARRAY[i.job]) AND j.status = 'RUNNING' AND j.lease_epoch = i.epoch
   ORDER BY i.job FOR NO KEY UPDATE OF j
 ), decided AS (
-  SELECT h.*, i.epoch, i.outcome, i.score, i.words, i.result::jsonb AS result, i.code,
+  SELECT h.*, i.epoch, i.outcome, i.score, i.words, i.result::jsonb AS result, i.code, i.crashed,
     now() + i.delay_ms * INTERVAL '1 millisecond' AS due, greatest(now(), h.started_at) AS ended_at, CASE
       WHEN i.outcome = 'done' THEN 'DONE'
       WHEN i.outcome = 'released' THEN 'QUEUED'
-      WHEN i.outcome = 'retryable' AND h.attempt < h.max_attempts THEN 'QUEUED'
+      WHEN i.outcome = 'retryable' AND h.attempt < h.max_attempts AND h.crashes < $10 THEN 'QUEUED'
       ELSE 'ERROR' END AS next
   FROM item i JOIN held h USING (ord)
 ), recorded AS (
@@ -118,8 +128,12 @@ WITH item AS (
     status = next,
     version = version + 1,
     attempt = d.attempt - CASE outcome WHEN 'released' THEN 1 ELSE 0 END,
+    crashes = d.crashes,
     score = d.score,
-    feedback = CASE WHEN next IN ('DONE', 'ERROR') THEN words END,
+    feedback = CASE WHEN next = 'ERROR' AND crashed AND d.crashes >= $10 THEN format(
+      'Not scored, and not tried again: %s attempts ended with the death of what made them, the last (attempt %s of '
+      '%s) so: %s. Something about the submission may be stopping scorers.', d.crashes, d.attempt, d.max_attempts, words)
+    WHEN next IN ('DONE', 'ERROR') THEN words END,
     result = d.result,
     error_code = CASE outcome WHEN 'done' THEN NULL WHEN 'released' THEN j.error_code ELSE code END,
     error_message = CASE outcome WHEN 'done' THEN NULL WHEN 'released' THEN j.error_message ELSE words END,
@@ -189,7 +203,7 @@ impl Store {
         for request in requests {
             rows.push(request);
         }
-        let Rows { jobs, epochs, outcomes, scores, words, results, codes, delays } = rows;
+        let Rows { jobs, epochs, outcomes, scores, words, results, codes, delays, crashed } = rows;
         let query = sqlx::query_as(FINISH)
             .bind(&jobs)
             .bind(&epochs)
@@ -198,7 +212,9 @@ impl Store {
             .bind(words)
             .bind(results)
             .bind(codes)
-            .bind(delays);
+            .bind(delays)
+            .bind(crashed)
+            .bind(i64::from(MOST_CRASHES));
         let mut answers: Vec<Finished> = self.all(query).await?;
         let open: Vec<usize> = (0..answers.len()).filter(|at| answers[*at] == Finished::Refused).collect();
         if !open.is_empty() {
@@ -225,16 +241,22 @@ struct Rows {
     results: Vec<Option<String>>,
     codes: Vec<Option<String>>,
     delays: Vec<Option<i64>>,
+    crashed: Vec<bool>,
 }
 
 impl Rows {
     fn push(&mut self, request: &FinishRequest) {
         self.jobs.push(request.job);
         self.epochs.push(request.epoch.0);
-        self.outcomes.push(request.ending.verdict().outcome().as_str());
+        let verdict = request.ending.verdict();
+        self.outcomes.push(verdict.outcome().as_str());
+        self.crashed.push(verdict == Verdict::Crashed);
         let (score, words, result, code, delay) = match &request.ending {
             Ending::Done { score, feedback, result } => (Some(*score), feedback, Some(result), None, None),
             Ending::Retryable { code, message, delay } => (None, message, None, Some(code), Some(*delay)),
+            Ending::Crashed { message, delay } => {
+                (None, message, None, Some(&ErrorCode::CRASHED), Some(*delay))
+            }
             Ending::Permanent { code, message } => (None, message, None, Some(code), None),
             Ending::Released { message, delay } => (None, message, None, None, Some(*delay)),
         };

@@ -56,6 +56,7 @@ pub use dead_letters::{
 pub use definitions::{Definition, ResourceKind};
 pub use error::{BatchResult, InvalidItem, StoreError, Unavailability};
 pub use finish::{Ending, FinishRequest, Finished};
+pub use held::Tenure;
 pub use history::ExportedJob;
 pub use migrations::{MigrationError, PreparationError, SchemaError, migrate};
 pub use mirroring::LiveResource;

@@ -20,7 +20,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 12] = files! {
+const FILES: [(&str, &str, &str); 13] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -30,6 +30,7 @@ const FILES: [(&str, &str, &str); 12] = files! {
     "0007" "audit"
     "0008" "definitions"
     "0009" "redrives"
+    "0010" "crashes"
     "0011" "backoff"
     "0012" "backoff_valid"
     "0013" "history"

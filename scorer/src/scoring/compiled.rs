@@ -11,6 +11,8 @@ const MAX_PATTERN_SIZE: usize = 256 * 1024;
 /// A rubric whose patterns are compiled.
 #[derive(Debug)]
 pub struct CompiledRubric {
+    /// The rubric as JSON text.
+    spec: String,
     criteria: Vec<(Criterion, Option<Regex>)>,
 }
 
@@ -25,6 +27,7 @@ impl CompiledRubric {
             Ok((criterion.clone(), regex))
         };
         Ok(CompiledRubric {
+            spec: rubric.to_json().to_string(),
             criteria: rubric.criteria().iter().map(compile).collect::<Result<_, ScoringError>>()?,
         })
     }
@@ -32,6 +35,11 @@ impl CompiledRubric {
     /// Whether it asks for more than the text of a submission, so that its files have to be parsed.
     pub fn needs_source(&self) -> bool {
         self.criteria.iter().any(|(criterion, _)| criterion.check.needs_source())
+    }
+
+    /// The rubric as JSON text: what another process needs to compile it.
+    pub(crate) fn spec(&self) -> &str {
+        &self.spec
     }
 
     pub(super) fn criteria(&self) -> impl ExactSizeIterator<Item = (&Criterion, Option<&Regex>)> {

@@ -27,6 +27,18 @@ pub enum ScoringError {
         /// What happened.
         message: String,
     },
+    /// The process that scored it died of it. It may succeed another time, but is not tried often.
+    #[error("{}: {message}", ErrorCode::CRASHED)]
+    Crashed {
+        /// How it died.
+        message: String,
+    },
+    /// Nothing came of it for reasons that are not the submission's: it is handed back, and spends no attempt.
+    #[error("not scored: {message}")]
+    Released {
+        /// What went wrong here.
+        message: String,
+    },
 }
 
 impl ScoringError {
@@ -47,7 +59,7 @@ impl ScoringError {
         }
     }
 
-    pub(super) fn defect(message: impl Into<String>) -> ScoringError {
+    pub(crate) fn defect(message: impl Into<String>) -> ScoringError {
         ScoringError::Retryable { code: ErrorCode::INTERNAL, message: message.into() }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use super::ScoringError;
 
 /// Bounds on scoring one submission.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// How long it may take. Reaching it is a retryable failure, since a busy machine may be the cause.
     pub timeout: Duration,

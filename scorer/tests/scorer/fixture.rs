@@ -1,5 +1,6 @@
 //! A database and a pool of a test's own, and scorers in this process.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -7,12 +8,16 @@ use clap::Parser;
 use domain::{AttemptOutcome, Claim, JobId, Knobs, LeaseSettings, Pool};
 use queue::{Enqueue, Queue};
 use runtime::Shutdown;
+use scorer::{Engine, Sorting};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use store::{Accepted, JobRow, NewJob, Store, ToQueue};
+use store::{Accepted, CancelRequest, Cancelled, JobRow, NewJob, Store, ToQueue};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
+
+/// The program. Children are processes of it.
+pub(crate) const SCORER: &str = env!("CARGO_BIN_EXE_scorer");
 
 /// Nothing that these tests wait for takes this long.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -109,25 +114,42 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
         let shutdown = Shutdown::default();
-        let ended = tokio::spawn(scorer::run(settings.settings, listener, shutdown.clone()));
+        let engine = Arc::new(Sorting::new(SCORER, &settings.settings));
+        let ended = tokio::spawn(scorer::run_with(engine, settings.settings, listener, shutdown.clone()));
+        Ok(Running { shutdown, ended, port })
+    }
+
+    /// Starts a scorer whose scoring is another's, with so many slots.
+    pub(crate) async fn scorer_with(&self, engine: Arc<dyn Engine>, concurrency: usize) -> Result<Running> {
+        let settings = Arguments::try_parse_from([
+            "scorer",
+            &format!("--database-url={}", self.database_url),
+            &format!("--redis-url={}", self.redis_url),
+            &format!("--pool={}", self.pool),
+            &format!("--concurrency={concurrency}"),
+        ])?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let port = listener.local_addr()?.port();
+        let shutdown = Shutdown::default();
+        let ended = tokio::spawn(scorer::run_with(engine, settings.settings, listener, shutdown.clone()));
         Ok(Running { shutdown, ended, port })
     }
 
     /// A job of the `quick` rubric with a single attempt, in Postgres alone.
     pub(crate) async fn accepted(&self) -> Result<JobId> {
+        let knobs = Knobs { rubric: "quick".to_owned(), retries: 0, ..Knobs::default() };
+        self.accepted_with(knobs, r#"{"code": "x = 1", "language": "python"}"#).await
+    }
+
+    /// A job of this world's pool, in Postgres alone.
+    pub(crate) async fn accepted_with(&self, knobs: Knobs, content: &str) -> Result<JobId> {
         let submission = Uuid::now_v7();
-        let content = r#"{"code": "x = 1", "language": "python"}"#;
         self.store.create_submission(submission, "default", content, true).await?;
         let new = NewJob {
             id: Uuid::now_v7(),
             submission_id: submission,
             tenant: None,
-            knobs: Knobs {
-                rubric: "quick".to_owned(),
-                pool: self.pool.clone(),
-                retries: 0,
-                ..Knobs::default()
-            },
+            knobs: Knobs { pool: self.pool.clone(), ..knobs },
             traceparent: None,
             resource: None,
         };
@@ -144,6 +166,21 @@ impl World {
         Ok(job)
     }
 
+    /// A job of the `default` rubric on the queue, which is not light work.
+    pub(crate) async fn queued_to_parse(&self, knobs: Knobs) -> Result<JobId> {
+        let job = self.accepted_with(knobs, r#"{"code": "x = 1", "language": "python"}"#).await?;
+        self.enqueue(&self.store.active_of(&[job]).await?).await?;
+        Ok(job)
+    }
+
+    /// Cancels a job, as a gateway does before it answers DELETE.
+    pub(crate) async fn cancel(&self, job: JobId) -> Result<()> {
+        let request = CancelRequest { job, by: "ann".to_owned(), reason: "no longer wanted".to_owned() };
+        let answers = self.store.cancel(&[request]).await?;
+        ensure!(matches!(answers[..], [Cancelled::Cancelled { .. }]), "{answers:?}");
+        Ok(())
+    }
+
     /// Puts jobs on the queue, as an operator does.
     pub(crate) async fn enqueue(&self, jobs: &[ToQueue]) -> Result<()> {
         let entry = |job: &ToQueue| Enqueue {
@@ -155,6 +192,13 @@ impl World {
         };
         self.queue.enqueue(&self.pool, &jobs.iter().map(entry).collect::<Vec<_>>()).await?;
         Ok(())
+    }
+
+    /// Has the lease of a job end now, as if its scorer had gone unheard.
+    pub(crate) fn let_lease_run_out(&self, job: JobId) -> Result<()> {
+        let mut redis = redis::Client::open(self.redis_url.as_str())?.get_connection()?;
+        let leases = format!("{{assay:{}}}:leases", self.pool);
+        Ok(redis::cmd("ZADD").arg(leases).arg(1).arg(job.to_string()).exec(&mut redis)?)
     }
 
     /// Claims the one job that is ready.

@@ -33,9 +33,7 @@ async fn a_lease_that_ran_out_spends_the_attempt() -> Result<()> {
     let claim = world.claim().await?;
     let start = StartRequest { job, epoch: claim.epoch, expired: Epoch::NONE, scorer: "dead".to_owned() };
     world.store.start(&[start]).await?;
-    let mut redis = redis::Client::open(world.redis_url.as_str())?.get_connection()?;
-    let leases = format!("{{assay:{}}}:leases", world.pool);
-    redis::cmd("ZADD").arg(leases).arg(1).arg(job.to_string()).exec(&mut redis)?;
+    world.let_lease_run_out(job)?;
 
     let scorer = world.scorer().await?;
     let row = world.until_row(job, "ended", |row| row.status == JobStatus::Error).await?;

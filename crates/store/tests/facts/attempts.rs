@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use domain::transition::TakenOver;
 use domain::{AttemptOutcome, Claim, Epoch, ErrorCode, JobStatus, Knobs, Rank};
-use store::{Ending, Finished, Mirror, Started};
+use store::{CancelRequest, Ending, Finished, Mirror, Started, Tenure};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
@@ -176,6 +176,49 @@ async fn a_job_that_kills_its_last_scorer_says_what_happened() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_job_whose_third_attempt_crashes_is_not_tried_again_and_says_so() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued_with(Knobs { retries: 9, ..Knobs::default() }).await?;
+    let crashed =
+        || Ending::Crashed { message: "the process that scored it died".to_owned(), delay: Duration::ZERO };
+    database.start(job, 1).await?;
+    database.store.finish(&[finish(job, 1, crashed())]).await?;
+    assert_eq!(database.row(job).await?.error_code, Some(ErrorCode::CRASHED));
+    // The whole scorer is lost in the second attempt, which is as bad.
+    database.start(job, 2).await?;
+    database.store.start(&[start_after(2, job, 3)]).await?;
+    let answers = database.store.finish(&[finish(job, 3, crashed())]).await?;
+    assert_eq!(answers, [Ok(Finished::Recorded { status: JobStatus::Error, retry_after: None })]);
+    let row = database.row(job).await?;
+    assert_eq!((row.status, row.attempt, row.error_code), (JobStatus::Error, 3, Some(ErrorCode::CRASHED)));
+    let feedback = row.feedback.context("feedback")?;
+    for told in ["3 attempts", "attempt 3 of 10", "the process that scored it died"] {
+        assert!(feedback.contains(told), "{feedback}");
+    }
+    let attempts = database.store.attempts(job).await?;
+    let outcomes: Vec<_> = attempts.iter().map(|attempt| attempt.outcome).collect();
+    assert_eq!(outcomes, [AttemptOutcome::Retryable, AttemptOutcome::LeaseLost, AttemptOutcome::Retryable]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_job_that_loses_its_third_scorer_is_not_tried_again_and_says_so() -> Result<()> {
+    let database = Database::fresh().await?;
+    let job = database.queued_with(Knobs { retries: 9, ..Knobs::default() }).await?;
+    database.start(job, 1).await?;
+    for epoch in 2..4 {
+        database.store.start(&[start_after(epoch - 1, job, epoch)]).await?;
+    }
+    let answers = database.store.start(&[start_after(3, job, 4)]).await?;
+    assert_eq!(answers, [Started::Exhausted { lost: Epoch(3) }]);
+    let row = database.row(job).await?;
+    assert_eq!((row.attempt, row.error_code), (3, Some(ErrorCode::CRASHED)));
+    let feedback = row.feedback.context("feedback")?;
+    assert!(feedback.contains("3 attempts") && feedback.contains("scorer-3"), "{feedback}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_attempt_whose_lease_the_queue_lost_is_given_back() -> Result<()> {
     let database = Database::fresh().await?;
     let job = database.queued_with(Knobs { retries: 0, ..Knobs::default() }).await?;
@@ -227,6 +270,7 @@ async fn a_verdict_whose_answer_was_lost_is_found_again() -> Result<()> {
     for ending in [
         done(),
         retryable(),
+        Ending::Crashed { message: "it died".to_owned(), delay: MINUTE },
         Ending::Permanent { code: ErrorCode::INVALID_CONTENT, message: "no code".to_owned() },
         Ending::Released { message: "shutdown".to_owned(), delay: Duration::ZERO },
     ] {
@@ -308,9 +352,17 @@ async fn a_scorer_learns_what_it_no_longer_holds() -> Result<()> {
     let (mine, taken_over, ended) =
         (database.running(5).await?, database.running(5).await?, database.done().await?);
     database.start(taken_over, 6).await?;
-    let queued = database.queued().await?;
-    let claims = [mine, taken_over, ended, queued, Uuid::now_v7()].map(|job| Claim { job, epoch: Epoch(5) });
-    assert_eq!(database.store.held(&claims).await?, [true, false, false, false, false]);
+    let (cancelled, cancelled_later, queued) =
+        (database.running(5).await?, database.running(5).await?, database.queued().await?);
+    // Its attempt had ended when the job was cancelled.
+    database.store.finish(&[finish(cancelled_later, 5, retryable())]).await?;
+    let cancel = |job| CancelRequest { job, by: "ann".to_owned(), reason: "why".to_owned() };
+    database.store.cancel(&[cancelled, cancelled_later].map(cancel)).await?;
+    let claims = [mine, cancelled, cancelled_later, taken_over, ended, queued, Uuid::now_v7()]
+        .map(|job| Claim { job, epoch: Epoch(5) });
+    let mut expected = vec![Tenure::Over; claims.len()];
+    (expected[0], expected[1]) = (Tenure::Held, Tenure::Cancelled);
+    assert_eq!(database.store.held(&claims).await?, expected);
     Ok(())
 }
 

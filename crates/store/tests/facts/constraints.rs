@@ -68,6 +68,8 @@ const BAD_ROWS: &[Row<'static>] = &[
     (QUEUED, &[("priority", "-1")], "scoring_jobs_priority_range"),
     (ERROR, &[("attempt", "5")], "scoring_jobs_attempt_range"),
     (QUEUED, &[("attempt", "-1")], "scoring_jobs_attempt_range"),
+    (ERROR, &[("attempt", "1"), ("crashes", "2")], "scoring_jobs_crashes_range"),
+    (QUEUED, &[("crashes", "-1")], "scoring_jobs_crashes_range"),
     (ERROR, &[("max_attempts", "0")], "scoring_jobs_max_attempts_range"),
     (QUEUED, &[("max_attempts", "1001")], "scoring_jobs_max_attempts_range"),
     (QUEUED, &[("backoff_seconds", "0")], "scoring_jobs_backoff_range"),

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, ensure};
 use domain::{AttemptOutcome, Epoch, ErrorCode, JobStatus, Knobs};
 use store::{
     Accepted, CancelRequest, Cancelled, Ending, Finished, Mirror, MirroredJob, Redrive, RedriveOrder,
-    Redriven, Resolved, ResourceRequest, Retirement, Retried, RetryRequest, Settings, Started, Store, StoreError,
-    SubmissionStatus,
+    Redriven, Resolved, ResourceRequest, Retirement, Retried, RetryRequest, Settings, Started, Store,
+    StoreError, SubmissionStatus,
 };
 use testkit::{Link, Seen, Weather, until};
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! The statements do exactly what `domain::transition` says, for every state and event.
 
 use anyhow::{Context, Result};
-use domain::transition::{self, Cancel, Finish, JobState, Start, Verdict};
+use domain::transition::{self, Cancel, Finish, JobState, MOST_CRASHES, Start, Verdict};
 use domain::{AttemptOutcome, Epoch, ErrorCode, JobId, JobStatus};
 use sqlx::AssertSqlSafe;
 use store::{CancelRequest, Cancelled, Ending, Finished, Started};
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, done, finish, start_after};
 
-const MAX_ATTEMPTS: u32 = 2;
+const MAX_ATTEMPTS: u32 = MOST_CRASHES + 1;
 /// Of a job that was ever started; events come with an older, the same and a newer one.
 const NEWEST: Epoch = Epoch(10);
 const EPOCHS: [Epoch; 3] = [Epoch(9), NEWEST, Epoch(12)];
@@ -17,14 +17,17 @@ const EPOCHS: [Epoch; 3] = [Epoch(9), NEWEST, Epoch(12)];
 /// started.
 const EXPIRED: [Epoch; 4] = [Epoch::NONE, Epoch(9), NEWEST, Epoch(11)];
 
-/// Every state that a job can be in, with few attempts.
+/// Every state that a job can be in, with as few attempts as show each rule: one more than the crashes it may have.
 fn states() -> Vec<JobState> {
     let mut states = Vec::new();
     for status in JobStatus::ALL {
         for attempt in 0..=MAX_ATTEMPTS {
             for epoch in [Epoch::NONE, NEWEST] {
-                for suspended in [false, true] {
-                    let state = JobState { status, epoch, attempt, max_attempts: MAX_ATTEMPTS, suspended };
+                for (crashes, suspended) in
+                    (0..=attempt).flat_map(|crashes| [(crashes, false), (crashes, true)])
+                {
+                    let max_attempts = MAX_ATTEMPTS;
+                    let state = JobState { status, epoch, attempt, max_attempts, crashes, suspended };
                     if can_be(state) {
                         states.push(state);
                     }
@@ -37,10 +40,14 @@ fn states() -> Vec<JobState> {
 
 fn can_be(state: JobState) -> bool {
     let started = state.epoch > Epoch::NONE;
+    let may_go_on = state.crashes < MOST_CRASHES;
     match state.status {
-        JobStatus::Queued => state.attempt < state.max_attempts && (started || state.attempt == 0),
-        JobStatus::Running | JobStatus::Done => started && state.attempt >= 1,
-        JobStatus::Error => started || state.attempt == 0,
+        JobStatus::Queued => {
+            state.attempt < state.max_attempts && (started || state.attempt == 0) && may_go_on
+        }
+        // The running attempt has not crashed yet, and one that was scored never will.
+        JobStatus::Running | JobStatus::Done => started && state.crashes < state.attempt && may_go_on,
+        JobStatus::Error => (started || state.attempt == 0) && state.crashes <= MOST_CRASHES,
     }
 }
 
@@ -48,14 +55,14 @@ fn can_be(state: JobState) -> bool {
 async fn job_in(database: &Database, state: JobState) -> Result<JobId> {
     let id = Uuid::now_v7();
     let submission = database.submission().await?;
-    let JobState { status, epoch, attempt, max_attempts, suspended } = state;
+    let JobState { status, epoch, attempt, max_attempts, crashes, suspended } = state;
     let ended = status.is_terminal();
     let started = matches!(status, JobStatus::Running | JobStatus::Done);
     let insert = format!(
         "INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version, status, lease_epoch, attempt, \
-         max_attempts, suspended, started_at, scorer, completed_at, score, feedback, error_code) \
+         max_attempts, crashes, suspended, started_at, scorer, completed_at, score, feedback, error_code) \
          VALUES ('{id}', '{submission}', 'default', 'default', '1', '{status}', {epoch}, {attempt}, {max_attempts}, \
-         {suspended}, {}, 'scorer-10', {}, {}, {}, {})",
+         {crashes}, {suspended}, {}, 'scorer-10', {}, {}, {}, {})",
         if started { "now()" } else { "NULL" },
         if ended { "now()" } else { "NULL" },
         if status == JobStatus::Done { "50" } else { "NULL" },
@@ -68,11 +75,16 @@ async fn job_in(database: &Database, state: JobState) -> Result<JobId> {
 
 async fn state_of(database: &Database, job: JobId) -> Result<JobState> {
     let row = database.row(job).await?;
+    let crashes: i32 = sqlx::query_scalar("SELECT crashes FROM scoring_jobs WHERE id = $1")
+        .bind(job)
+        .fetch_one(&database.sql)
+        .await?;
     Ok(JobState {
         status: row.status,
         epoch: row.epoch,
         attempt: row.attempt,
         max_attempts: row.max_attempts,
+        crashes: u32::try_from(crashes)?,
         suspended: row.suspended,
     })
 }
@@ -149,6 +161,7 @@ fn ending(verdict: Verdict) -> Ending {
     match verdict {
         Verdict::Done => done(),
         Verdict::Retryable => Ending::Retryable { code: ErrorCode::TIMEOUT, message, delay },
+        Verdict::Crashed => Ending::Crashed { message, delay },
         Verdict::Permanent => Ending::Permanent { code: ErrorCode::INVALID_CONTENT, message },
         Verdict::Released => Ending::Released { message, delay },
     }
