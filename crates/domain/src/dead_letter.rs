@@ -15,6 +15,8 @@ pub enum Cause {
     RetriesExhausted,
     /// Its last attempt was one whose scorer went unheard, for example because the job killed it.
     LeaseLost,
+    /// It killed what scored it, once in its last attempt or too often altogether.
+    Crashed,
     /// A person or client withdrew it.
     Cancelled,
 }
@@ -26,6 +28,9 @@ impl Cause {
         // Most are withdrawn while they wait, which is no attempt.
         if *code == ErrorCode::CANCELLED {
             return Some(Cause::Cancelled);
+        }
+        if *code == ErrorCode::CRASHED {
+            return Some(Cause::Crashed);
         }
         match last_attempt? {
             AttemptOutcome::Permanent => Some(Cause::Permanent),
@@ -49,6 +54,9 @@ mod tests {
         assert_eq!(of(ErrorCode::INVALID_CONTENT, Some(AttemptOutcome::Permanent)), Some(Cause::Permanent));
         assert_eq!(of(timeout(), Some(AttemptOutcome::Retryable)), Some(Cause::RetriesExhausted));
         assert_eq!(of(ErrorCode::LEASE_LOST, Some(AttemptOutcome::LeaseLost)), Some(Cause::LeaseLost));
+        for last in [AttemptOutcome::Retryable, AttemptOutcome::LeaseLost] {
+            assert_eq!(of(ErrorCode::CRASHED, Some(last)), Some(Cause::Crashed));
+        }
         assert_eq!(of(timeout(), None), None);
     }
 

@@ -75,6 +75,7 @@ pub async fn violations(world: &World, notes: &Notes, submissions: &[Uuid]) -> R
     violations.extend(cancelled_in_vain(&rows, notes));
     violations
         .extend(notes.ended_by_themselves.iter().map(|what| of_all(format!("ended by itself: {what}"))));
+    violations.extend(redriven_in_vain(world).await?);
     violations.extend(panics(world)?);
     violations.extend(left_behind(world).await?);
     Ok(violations)
@@ -112,6 +113,20 @@ fn cancelled_in_vain(rows: &[Row], notes: &Notes) -> Vec<Violation> {
         |job: &Uuid| by_id.get(job).is_some_and(|row| row.error_code.as_deref() == Some("cancelled"));
     let others = notes.cancelled.iter().filter(|job| !is_cancelled(job));
     others.map(|job| of_job(*job, format!("{job} was cancelled and is {:?}", by_id.get(job)))).collect()
+}
+
+/// Dead letters that were redriven as a job that is not there, or is another submission's.
+async fn redriven_in_vain(world: &World) -> Result<Vec<Violation>> {
+    const IN_VAIN: &str = "
+SELECT r.job_id FROM redrives r
+LEFT JOIN scoring_jobs old ON old.id = r.job_id LEFT JOIN scoring_jobs new ON new.id = r.new_job
+WHERE new.submission_id IS DISTINCT FROM old.submission_id
+  OR (SELECT count(*) FROM audit_log a WHERE a.job_id = r.job_id AND a.detail ->> 'new_job' = r.new_job::text) <> 1";
+    let jobs: Vec<(Uuid,)> = sqlx::query_as(IN_VAIN).fetch_all(&world.database.pool).await?;
+    Ok(jobs
+        .into_iter()
+        .map(|(job,)| of_job(job, format!("{job} was redriven, and not as one job")))
+        .collect())
 }
 
 /// Panics in the logs.

@@ -110,6 +110,9 @@ impl Clients<'_> {
                 if random.random_bool(0.25) {
                     self.delete_resources(&jobs, random).await;
                 }
+                if random.random_bool(0.2) {
+                    self.redrive().await?;
+                }
                 Ok(())
             }
             Way::Together => self.ask_together(submissions, &rubric, random).await,
@@ -158,6 +161,15 @@ impl Clients<'_> {
             (409, "job_ended") => {}
             _ => bail!("DELETE of {job}, which was accepted, is answered {answer:?}"),
         }
+        Ok(())
+    }
+
+    /// Has some of what was cancelled scored after all, beside other clients that do the same at the same time.
+    async fn redrive(&self) -> Result<()> {
+        let order = json!({ "filter": { "code": "cancelled" }, "perSecond": 20, "limit": 10 });
+        let answer =
+            self.patiently(0, async |api| api.post("/api/dead-letters/redrive", &order).await).await?;
+        ensure!(answer.status == 200, "a redrive is answered {answer:?}");
         Ok(())
     }
 

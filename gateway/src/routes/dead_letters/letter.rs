@@ -16,7 +16,7 @@ pub(super) struct Letter {
     tenant: String,
     batch_id: Option<BatchId>,
     max_attempts: u32,
-    /// `permanent`, `retries_exhausted`, `lease_lost` or `cancelled`.
+    /// `permanent`, `retries_exhausted`, `crashed`, `lease_lost` or `cancelled`.
     cause: Option<Cause>,
     redriven_as: Option<Successor>,
 }
