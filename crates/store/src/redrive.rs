@@ -164,7 +164,7 @@ const REDRIVE: &str = concat!(
     WHERE s.submission_id = j.submission_id AND s.created_at > j.created_at AND s.rubric = j.rubric AND s.status = 'DONE'
     ORDER BY s.created_at DESC, s.id DESC LIMIT 1
   ) scored ON TRUE
-  LEFT JOIN current_rubrics r ON r.name = j.rubric
+  LEFT JOIN LATERAL (SELECT c.version FROM current_rubrics c WHERE c.name = j.rubric LIMIT 1) r ON TRUE
 ), pace AS (
   SELECT greatest(now(), (
     SELECT r.due_at FROM redrives r

@@ -31,10 +31,13 @@ impl Redis {
     /// The same under a name of its own, with settings as on the command line: `--maxmemory`, `1mb`.
     pub async fn start_with(place: &Place, name: &str, settings: &[&str]) -> Result<Self> {
         let port = place.port(name)?;
+        // A server that keeps nothing still reads what another has left under the usual name, say from a replication.
+        let file = format!("assay-{}.rdb", uuid::Uuid::new_v4().simple());
         let launch = place
             .launch(name, program()?)
             .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--daemonize", "no"])
-            .args(["--save", "", "--appendonly", "no", "--dir", "/tmp"])
+            .args(["--save", "", "--appendonly", "no", "--dir", "/tmp", "--dbfilename", &file])
+            .args(["--rdb-del-sync-files", "yes"])
             .args(settings);
         Self::launched(launch, port).await
     }

@@ -7,7 +7,8 @@ use anyhow::{Context, Result};
 use sqlx::{Connection, Executor, PgConnection, Row};
 use testkit::readiness::{http_ok, until_port_closes};
 use testkit::{
-    ControlPlane, ControlPlaneOptions, Place, Postgres, PostgresOptions, Redis, StopMode, TempFolder,
+    ControlPlane, ControlPlaneOptions, Place, Postgres, PostgresOptions, Redis, Seen, StopMode, TempFolder,
+    until,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -195,4 +196,23 @@ async fn ask(port: u16, command: &str) -> Result<String> {
     let mut answer = [0; 64];
     let length = stream.read(&mut answer).await?;
     Ok(String::from_utf8_lossy(&answer[..length]).trim().to_owned())
+}
+
+#[tokio::test]
+async fn a_replica_leaves_nothing_for_the_next_redis_to_read() -> Result<()> {
+    let folder = TempFolder::new()?;
+    let place = Place::owned(folder.path());
+    let primary = Redis::start(&place).await?;
+    assert_eq!(ask(primary.port(), "SET key value").await?, "+OK");
+    let of_primary = format!("127.0.0.1 {}", primary.port());
+    let replica = Redis::start_with(&place, "replica", &["--replicaof", &of_primary]).await?;
+    until("the replica has the key", Duration::from_secs(20), async || {
+        let size = ask(replica.port(), "DBSIZE").await?;
+        Ok(Seen::when(size == ":1", || size))
+    })
+    .await?;
+    replica.stop().await?;
+    let next = Redis::start_with(&place, "next", &[]).await?;
+    assert_eq!(ask(next.port(), "DBSIZE").await?, ":0");
+    Ok(())
 }
