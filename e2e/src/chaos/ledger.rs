@@ -42,9 +42,6 @@ pub struct Inflicted {
 /// A lease counts from its last renewal, the newest of which is a third of a lease old at the most.
 const SHORTEST_LEASE_MS: i64 = LEASE.as_secs() as i64 * 1_000 * 2 / 3;
 
-/// How long after a fault an attempt may be known to be lost by it: the lease, and finding out.
-const LOST_WITHIN_MS: i64 = LEASE.as_secs() as i64 * 1_000 + 2_000;
-
 /// How much this machine may be late with anything.
 const SLACK_MS: i64 = 500;
 
@@ -59,8 +56,7 @@ impl Inflicted {
         else {
             return false;
         };
-        let found_out_in_time = attempt.ended_ms <= self.until_ms + LOST_WITHIN_MS;
-        if target.to_string() != attempt.scorer || !found_out_in_time {
+        if target.to_string() != attempt.scorer {
             return false;
         }
         let (from_ms, over_ms) = (self.from_ms - SLACK_MS, self.over_ms + SLACK_MS);

@@ -37,7 +37,7 @@ pub async fn run(plan: &Plan, size: Size, folder: &Path) -> Result<Report> {
         .operators(OPERATORS)
         .scorers(SCORERS)
         .scorer_env("ASSAY_LEASE", &format!("{}s", LEASE.as_secs()))
-        .scorer_env("ASSAY_CONCURRENCY", "16")
+        .scorer_env("ASSAY_CONCURRENCY", "32")
         .operator_env("ASSAY_LEADER_LEASE", &format!("{}s", LEADER_LEASE.as_secs()))
         .operator_env("ASSAY_AUDIT_EVERY", "10s")
         .start()

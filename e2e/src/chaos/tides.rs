@@ -6,14 +6,15 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
+use super::plan::LEASE;
 use crate::Gate;
 use crate::rows::Database;
 
-/// How long jobs are held.
-const HELD: Duration = Duration::from_millis(1_800);
+/// How long jobs are held: longer than leases, so that whatever lasts longer than one meets jobs that run all the time.
+const HELD: Duration = Duration::from_secs(LEASE.as_secs() * 2);
 
 /// How long they are not, in between.
-const FLOWING: Duration = Duration::from_millis(1_200);
+const FLOWING: Duration = Duration::from_millis(2_500);
 
 /// How long Postgres may take over closing a gate before it counts as away.
 const CLOSE_WITHIN: Duration = Duration::from_secs(5);
