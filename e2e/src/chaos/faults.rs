@@ -32,76 +32,76 @@ pub(crate) async fn inflict_all(plan: &Plan, keeper: &Keeper<'_>, ledger: &Ledge
 
 async fn inflict(planned: Planned, keeper: &Keeper<'_>, ledger: &Ledger) -> Result<()> {
     let Planned { lasts, fault, .. } = planned;
+    let stack = keeper.stack();
     let times = match fault {
-        Fault::Kill(target) => kill(target, lasts, keeper).await?,
-        Fault::Pause(target) => pause(target, lasts, keeper).await?,
+        Fault::Kill(target) => {
+            let (service, _turn) = keeper.take(target).await?;
+            strike(lasts, service.kill9(), service.start()).await?
+        }
+        Fault::Pause(target) => {
+            let (service, _turn) = keeper.take(target).await?;
+            strike(lasts, service.pause(), async {
+                service.resume()?;
+                service.ready().await
+            })
+            .await?
+        }
         Fault::Roll(role) => roll(role, keeper).await?,
         Fault::Network(target, line, trouble) => spoil(target, line, trouble, lasts, keeper).await?,
-        Fault::Split(target) => split(target, lasts, keeper).await?,
+        Fault::Split(target) => {
+            let links = keeper.service(target)?.links()?;
+            links.set(Weather::Stalled);
+            after_network(target, lasts, || links.set(Weather::Fair), keeper).await?
+        }
         Fault::EmptyRedis => {
             let _turn = keeper.redis.lock().await;
             let from_ms = now_ms();
-            keeper.stack().own_redis()?.flush_all().await?;
+            stack.own_redis()?.flush_all().await?;
             Times { from_ms, over_ms: now_ms(), recoveries: vec![] }
         }
         Fault::RestartRedis => {
-            let _turn = keeper.redis.lock().await;
-            let (from_ms, redis) = (now_ms(), keeper.stack().own_redis()?);
-            redis.kill9().await?;
-            sleep(lasts).await;
-            let (over_ms, over) = (now_ms(), Instant::now());
-            redis.start_again().await?;
-            all_ready(keeper).await?;
-            Times::new(from_ms, over_ms, over.elapsed())
+            let (_turn, redis) = (keeper.redis.lock().await, stack.own_redis()?);
+            strike(lasts, redis.kill9(), async {
+                redis.start_again().await?;
+                all_ready(keeper).await
+            })
+            .await?
         }
         Fault::PauseRedis => {
-            let _turn = keeper.redis.lock().await;
-            let (from_ms, redis) = (now_ms(), keeper.stack().own_redis()?);
-            redis.pause().await?;
-            sleep(lasts).await;
-            let (over_ms, over) = (now_ms(), Instant::now());
-            redis.resume()?;
-            all_ready(keeper).await?;
-            Times::new(from_ms, over_ms, over.elapsed())
+            let (_turn, redis) = (keeper.redis.lock().await, stack.own_redis()?);
+            strike(lasts, redis.pause(), async {
+                redis.resume()?;
+                all_ready(keeper).await
+            })
+            .await?
         }
         Fault::RestartPostgres => {
-            let _turn = keeper.postgres.lock().await;
-            let (from_ms, postgres) = (now_ms(), keeper.stack().own_postgres()?);
-            postgres.stop(StopMode::Immediate).await?;
-            sleep(lasts).await;
-            let (over_ms, over) = (now_ms(), Instant::now());
-            postgres.start_again().await?;
-            all_ready(keeper).await?;
-            Times::new(from_ms, over_ms, over.elapsed())
+            let (_turn, postgres) = (keeper.postgres.lock().await, stack.own_postgres()?);
+            strike(lasts, postgres.stop(StopMode::Immediate), async {
+                postgres.start_again().await?;
+                all_ready(keeper).await
+            })
+            .await?
         }
         Fault::RestartApiserver => {
-            let _turn = keeper.cluster.lock().await;
-            let (from_ms, cluster) = (now_ms(), keeper.stack().own_control_plane()?);
-            cluster.apiserver().kill9().await?;
-            sleep(lasts).await;
-            let (over_ms, over) = (now_ms(), Instant::now());
-            cluster.start_apiserver().await?;
-            Times::new(from_ms, over_ms, over.elapsed())
+            let (_turn, cluster) = (keeper.cluster.lock().await, stack.own_control_plane()?);
+            strike(lasts, cluster.apiserver().kill9(), cluster.start_apiserver()).await?
         }
         Fault::RestartEtcd => {
-            let _turn = keeper.cluster.lock().await;
-            let (from_ms, cluster) = (now_ms(), keeper.stack().own_control_plane()?);
-            cluster.etcd().kill9().await?;
-            sleep(lasts).await;
-            let (over_ms, over) = (now_ms(), Instant::now());
-            cluster.start_etcd().await?;
-            cluster.start_apiserver().await?;
-            Times::new(from_ms, over_ms, over.elapsed())
+            let (_turn, cluster) = (keeper.cluster.lock().await, stack.own_control_plane()?);
+            strike(lasts, cluster.etcd().kill9(), async {
+                cluster.start_etcd().await?;
+                cluster.start_apiserver().await
+            })
+            .await?
         }
         Fault::PauseApiserver => {
-            let _turn = keeper.cluster.lock().await;
-            let (from_ms, cluster) = (now_ms(), keeper.stack().own_control_plane()?);
-            cluster.apiserver().pause().await?;
-            sleep(lasts).await;
-            let (over_ms, over) = (now_ms(), Instant::now());
-            cluster.apiserver().resume()?;
-            cluster.start_apiserver().await?;
-            Times::new(from_ms, over_ms, over.elapsed())
+            let (_turn, cluster) = (keeper.cluster.lock().await, stack.own_control_plane()?);
+            strike(lasts, cluster.apiserver().pause(), async {
+                cluster.apiserver().resume()?;
+                cluster.start_apiserver().await
+            })
+            .await?
         }
     };
     let Times { from_ms, over_ms, recoveries } = times;
@@ -117,28 +117,18 @@ struct Times {
     recoveries: Vec<Duration>,
 }
 
-impl Times {
-    fn new(from_ms: i64, over_ms: i64, recovery: Duration) -> Times {
-        Times { from_ms, over_ms, recoveries: vec![recovery] }
-    }
-}
-
-async fn kill(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<Times> {
-    let (service, _turn) = keeper.take(target).await?;
+/// Does harm, and after a while heals it: `heal` returns when what was hit is well again.
+async fn strike(
+    lasts: Duration,
+    harm: impl Future<Output = Result<()>>,
+    heal: impl Future<Output = Result<()>>,
+) -> Result<Times> {
     let from_ms = now_ms();
-    service.kill9().await?;
+    harm.await?;
     sleep(lasts).await;
-    let over_ms = now_ms();
-    Ok(Times::new(from_ms, over_ms, until_ready(service, service.spawn()).await?))
-}
-
-async fn pause(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<Times> {
-    let (service, _turn) = keeper.take(target).await?;
-    let from_ms = now_ms();
-    service.pause().await?;
-    sleep(lasts).await;
-    let over_ms = now_ms();
-    Ok(Times::new(from_ms, over_ms, until_ready(service, async { service.resume() }).await?))
+    let (over_ms, over) = (now_ms(), Instant::now());
+    heal.await?;
+    Ok(Times { from_ms, over_ms, recoveries: vec![over.elapsed()] })
 }
 
 /// As a Deployment rolls: a process is asked to stop, and the next one's turn comes when its successor is ready.
@@ -147,7 +137,9 @@ async fn roll(role: Role, keeper: &Keeper<'_>) -> Result<Times> {
     for target in keeper.of_role(role) {
         let (service, _turn) = keeper.take(target).await?;
         service.terminate(STOP).await?;
-        recoveries.push(until_ready(service, service.spawn()).await?);
+        let over = Instant::now();
+        service.start().await?;
+        recoveries.push(over.elapsed());
     }
     Ok(Times { from_ms, over_ms: now_ms(), recoveries })
 }
@@ -159,50 +151,36 @@ async fn spoil(
     lasts: Duration,
     keeper: &Keeper<'_>,
 ) -> Result<Times> {
-    // Not a turn of its own: a process may be killed while its network is in trouble.
-    let service = keeper.service(target)?;
-    let link = link(service, line)?;
-    let from_ms = now_ms();
+    let link = link(keeper.service(target)?, line)?;
     match trouble {
         Trouble::LostAnswers => {
             link.set(Weather::Mute);
             sleep(ANSWERS_LOST).await;
             link.set(Weather::Cut);
-            sleep(lasts.saturating_sub(ANSWERS_LOST)).await;
         }
-        Trouble::Silence => {
-            link.set(Weather::Stalled);
-            sleep(lasts).await;
-        }
-        Trouble::Cut => {
-            link.set(Weather::Cut);
-            sleep(lasts).await;
-        }
-        Trouble::Delay => {
-            link.set(Weather::Slow(DELAY));
-            sleep(lasts).await;
-        }
+        Trouble::Silence => link.set(Weather::Stalled),
+        Trouble::Cut => link.set(Weather::Cut),
+        Trouble::Delay => link.set(Weather::Slow(DELAY)),
     }
-    link.set(Weather::Fair);
-    let over_ms = now_ms();
-    Ok(Times::new(from_ms, over_ms, ready_again(target, keeper).await?))
+    after_network(target, lasts, || link.set(Weather::Fair), keeper).await
 }
 
-async fn split(target: Target, lasts: Duration, keeper: &Keeper<'_>) -> Result<Times> {
-    let (links, from_ms) = (keeper.service(target)?.links()?, now_ms());
-    links.set(Weather::Stalled);
+/// Lets the network be well again after a while. A process may be killed while its network is in trouble, so there is no
+/// turn to take before; that another fault has it afterwards is not counted.
+async fn after_network(
+    target: Target,
+    lasts: Duration,
+    clear_up: impl FnOnce(),
+    keeper: &Keeper<'_>,
+) -> Result<Times> {
+    let from_ms = now_ms();
     sleep(lasts).await;
-    links.set(Weather::Fair);
+    clear_up();
     let over_ms = now_ms();
-    Ok(Times::new(from_ms, over_ms, ready_again(target, keeper).await?))
-}
-
-/// How long it takes until a process is ready after trouble with its network; that another fault has it is not counted.
-async fn ready_again(target: Target, keeper: &Keeper<'_>) -> Result<Duration> {
     let (service, _turn) = keeper.take(target).await?;
     let over = Instant::now();
     service.ready().await?;
-    Ok(over.elapsed())
+    Ok(Times { from_ms, over_ms, recoveries: vec![over.elapsed()] })
 }
 
 fn link(service: &Service, line: Line) -> Result<&Link> {
@@ -212,14 +190,6 @@ fn link(service: &Service, line: Line) -> Result<&Link> {
         Line::Redis => &links.redis,
         Line::Kubernetes => &links.kubernetes,
     })
-}
-
-/// Ends a fault and waits until the process says that it is ready: how long that takes.
-async fn until_ready(service: &Service, end: impl Future<Output = Result<()>>) -> Result<Duration> {
-    let over = Instant::now();
-    end.await?;
-    service.ready().await?;
-    Ok(over.elapsed())
 }
 
 /// Waits until every process is ready that no other fault has in its grip.
