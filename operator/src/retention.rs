@@ -36,24 +36,24 @@ pub(crate) async fn retain(store: Store, flags: RetentionFlags, metrics: Metrics
     }
 }
 
+/// Makes each step that is asked for, also when another failed; the first failure is told.
 async fn pass(store: &Store, flags: &RetentionFlags, metrics: &Metrics) -> Result<(), StoreError> {
+    let (mut moved, mut dropped, mut deleted) = (Ok(0), Ok(0), Ok(0));
     if let Some(age) = flags.retain_jobs {
-        let moved = retire_jobs(store, age, metrics).await?;
-        if moved > 0 {
-            info!(jobs = moved, "moved into the history what ended long ago");
-        }
+        moved = retire_jobs(store, age, metrics).await;
     }
     if let Some(age) = flags.retain_history {
-        let dropped = drop_history(store, age).await?;
-        if dropped > 0 {
-            info!(jobs = dropped, "deleted from the history what ended long ago");
-        }
+        dropped = drop_history(store, age).await;
     }
     if let Some(age) = flags.retain_submissions {
-        let deleted = drop_submissions(store, age).await?;
-        if deleted > 0 {
-            info!(submissions = deleted, "deleted submissions that are old and without a job");
-        }
+        deleted = drop_submissions(store, age).await;
+    }
+    let (moved, dropped, deleted) = (moved?, dropped?, deleted?);
+    if moved + dropped + deleted > 0 {
+        info!(
+            moved,
+            dropped, deleted, "jobs moved into the history, jobs deleted from it, submissions deleted"
+        );
     }
     Ok(())
 }

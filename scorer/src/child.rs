@@ -108,8 +108,9 @@ fn confine(memory: u64) -> anyhow::Result<()> {
     // It must not outlive its scorer. One that died before this line has closed the input.
     set_parent_process_death_signal(Some(Signal::KILL))?;
     set_no_new_privs(true)?;
-    // Where memory runs out for the whole container, this process goes, and not the scorer with all its jobs. Where that
-    // cannot be asked for, the limits hold all the same.
+    // Where memory runs out for the whole container, this process goes first, and not the scorer with all its jobs, unless
+    // the container ends as a whole (memory.oom.group, which a kubelet sets on cgroup v2): leave it room for all children.
+    // Where that cannot be asked for, the limits hold all the same.
     let _ = fs::write("/proc/self/oom_score_adj", "1000");
     limit(Resource::As, memory)?;
     limit(Resource::Core, 0)?;

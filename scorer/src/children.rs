@@ -24,6 +24,10 @@ use process::{Launch, Process};
 /// How long a child is kept that has nothing to do. One is kept for ever.
 const KEPT_IDLE: Duration = Duration::from_secs(60);
 
+/// How long a slot stays taken whose child could not be had: a scorer in trouble must not take jobs at full speed from
+/// those that are well. Shorter than any timeout of an attempt.
+const REST_AFTER_TROUBLE: Duration = Duration::from_millis(500);
+
 /// How often idle children are looked at when nothing else happens.
 const TEND_EVERY: Duration = Duration::from_secs(10);
 
@@ -81,7 +85,14 @@ impl Engine for Children {
     fn score(&self, assignment: Assignment) -> BoxFuture<'static, Outcome> {
         let pool = self.pool.clone();
         // The assignment goes last: when its slot is free, so is the child, or it is killed.
-        async move { pool.score(&assignment).await }.boxed()
+        async move {
+            let outcome = pool.score(&assignment).await;
+            if matches!(outcome, Err(ScoringError::Released { .. })) {
+                sleep(REST_AFTER_TROUBLE).await;
+            }
+            outcome
+        }
+        .boxed()
     }
 }
 

@@ -15,8 +15,9 @@
 
 use crate::{AttemptOutcome, Epoch, JobStatus};
 
-/// How many attempts at a job may end in the death of whatever made them. A job that does so much harm is not tried
-/// again, however many attempts are left.
+/// How many attempts at a job may end in the death of the process that scored it. A job that does so much harm is not
+/// tried again, however many attempts are left. A scorer that went unheard does not count: that is rarely the doing of
+/// one of the jobs that it held, and all of them would pay for it.
 pub const MOST_CRASHES: u32 = 3;
 
 /// The part of a job that the state machine reads and writes.
@@ -30,8 +31,7 @@ pub struct JobState {
     pub attempt: u32,
     /// How many attempts it may spend.
     pub max_attempts: u32,
-    /// Attempts that crashed: the process that scored died of them, or their scorer went unheard until the lease ran
-    /// out.
+    /// Attempts that crashed: the process that scored died of them.
     pub crashes: u32,
     /// Held back by a person. Only keeps a waiting job from starting: a running attempt goes on.
     pub suspended: bool,
@@ -113,21 +113,18 @@ pub fn start(job: JobState, epoch: Epoch, expired: Epoch) -> Start {
         return Start::Stale { newest: job.epoch };
     }
     let next = JobState { status: JobStatus::Running, epoch, ..job };
-    let one_more = |state: JobState| JobState { attempt: state.attempt + 1, ..state };
+    let one_more = JobState { attempt: job.attempt + 1, ..next };
     let taken_over = |outcome| Some(TakenOver { epoch: job.epoch, outcome });
     if !running && job.suspended {
         Start::Suspended
     } else if !running {
-        Start::Started { next: one_more(next), taken_over: None }
+        Start::Started { next: one_more, taken_over: None }
     } else if job.epoch != expired {
         Start::Started { next, taken_over: taken_over(AttemptOutcome::Released) }
+    } else if job.is_spent() {
+        Start::Exhausted { next: JobState { status: JobStatus::Error, ..next }, lost: job.epoch }
     } else {
-        let next = JobState { crashes: job.crashes + 1, ..next };
-        if next.is_spent() {
-            Start::Exhausted { next: JobState { status: JobStatus::Error, ..next }, lost: job.epoch }
-        } else {
-            Start::Started { next: one_more(next), taken_over: taken_over(AttemptOutcome::LeaseLost) }
-        }
+        Start::Started { next: one_more, taken_over: taken_over(AttemptOutcome::LeaseLost) }
     }
 }
 
@@ -268,23 +265,21 @@ mod tests {
         let twice = JobState { crashes: 2, ..running(3, 10) };
         let Finish::Recorded { next } = finish(twice, Epoch(10), Verdict::Crashed) else { panic!("refused") };
         assert_eq!((next.status, next.crashes, next.attempt), (JobStatus::Error, 3, 3));
-        let Start::Exhausted { next, lost } = start(twice, Epoch(11), Epoch(10)) else { panic!("started") };
-        assert_eq!((next.status, next.crashes, lost), (JobStatus::Error, 3, Epoch(10)));
     }
 
     #[test]
-    fn only_a_crash_and_a_lease_that_ran_out_count_as_crashes() {
+    fn only_a_crash_counts_as_one() {
         for verdict in Verdict::ALL {
             let Finish::Recorded { next } = finish(running(1, 10), Epoch(10), verdict) else {
                 panic!("refused")
             };
             assert_eq!(next.crashes, u32::from(verdict == Verdict::Crashed), "{verdict:?}");
         }
-        for (expired, crashes) in [(Epoch(10), 1), (Epoch::NONE, 0)] {
+        for expired in [Epoch(10), Epoch::NONE] {
             let Start::Started { next, .. } = start(running(1, 10), Epoch(11), expired) else {
                 panic!("refused")
             };
-            assert_eq!(next.crashes, crashes);
+            assert_eq!(next.crashes, 0, "a scorer that goes unheard is not the job's doing");
         }
     }
 

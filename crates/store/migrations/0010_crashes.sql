@@ -1,4 +1,4 @@
--- Attempts that ended with the death of what made them: the process that scored, or the whole scorer. Programs of the
+-- Attempts that ended with the death of the process that scored. Programs of the
 -- version before leave the column alone, so what they record counts for nothing here.
 -- A constant default writes no row. The constraint holds for every row there is, since each begins with 0, and so need
 -- not be proven, which would read the whole table under the lock.

@@ -22,6 +22,7 @@ CREATE TABLE scoring_history (
 
 CREATE UNIQUE INDEX scoring_history_by_seq ON scoring_history (seq);
 CREATE INDEX scoring_history_by_batch ON scoring_history (batch_id) WHERE batch_id IS NOT NULL;
+CREATE INDEX scoring_history_by_submission ON scoring_history (submission_id);
 CREATE INDEX scoring_history_by_end ON scoring_history (completed_at);
 
 CREATE TRIGGER scoring_history_append_only BEFORE UPDATE ON scoring_history

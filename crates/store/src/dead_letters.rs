@@ -123,8 +123,10 @@ macro_rules! letters {
     AS last_outcome,
   r.new_job AS successor, r.at AS redriven_at, r.status AS successor_status
 FROM scoring_jobs j LEFT JOIN LATERAL (
-  SELECT r.job_id, r.new_job, r.at, n.status FROM redrives r LEFT JOIN scoring_jobs n ON n.id = r.new_job
-  WHERE r.job_id = j.id LIMIT 1
+  SELECT r.job_id, r.new_job, r.at, coalesce(
+    (SELECT n.status FROM scoring_jobs n WHERE n.id = r.new_job),
+    (SELECT h.status FROM scoring_history h WHERE h.id = r.new_job)) AS status
+  FROM redrives r WHERE r.job_id = j.id LIMIT 1
 ) r ON TRUE
 WHERE j.completed_at IS NOT NULL AND j.score IS NULL AND ",
             $condition

@@ -100,6 +100,8 @@ pub enum Skip {
     },
     /// Its rubric is gone.
     UnknownRubric,
+    /// Its submission was deleted.
+    UnknownSubmission,
 }
 
 impl Skip {
@@ -111,6 +113,7 @@ impl Skip {
             Skip::Scored { .. } => "scored_since",
             Skip::Active { .. } => "active_job",
             Skip::UnknownRubric => "unknown_rubric",
+            Skip::UnknownSubmission => "unknown_submission",
         }
     }
 }
@@ -141,6 +144,7 @@ const REDRIVE: &str = concat!(
       WHEN scored.id IS NOT NULL AND NOT $7 THEN 'scored'
       WHEN active.id IS NOT NULL THEN 'active'
       WHEN r.version IS NULL THEN 'unknown_rubric'
+      WHEN NOT EXISTS (SELECT FROM submissions u WHERE u.id = j.submission_id OFFSET 0) THEN 'unknown_submission'
       ELSE 'free' END AS verdict
   FROM item i
   LEFT JOIN LATERAL (
@@ -153,16 +157,23 @@ const REDRIVE: &str = concat!(
   ) j ON j.tenant = coalesce($4, j.tenant)
   LEFT JOIN LATERAL (SELECT o.submission_id, o.not_before FROM scoring_jobs o WHERE o.id = i.new_job LIMIT 1) own ON TRUE
   LEFT JOIN LATERAL (
-    SELECT r.new_job, n.status FROM redrives r LEFT JOIN scoring_jobs n ON n.id = r.new_job
-    WHERE r.job_id = j.id LIMIT 1
+    SELECT r.new_job, coalesce(
+      (SELECT n.status FROM scoring_jobs n WHERE n.id = r.new_job),
+      (SELECT h.status FROM scoring_history h WHERE h.id = r.new_job)) AS status
+    FROM redrives r WHERE r.job_id = j.id LIMIT 1
   ) d ON TRUE
   LEFT JOIN LATERAL (
     SELECT a.id, a.status FROM scoring_jobs a WHERE a.submission_id = j.submission_id AND a.completed_at IS NULL LIMIT 1
   ) active ON TRUE
   LEFT JOIN LATERAL (
-    SELECT s.id FROM scoring_jobs s
+    (SELECT s.id FROM scoring_jobs s
     WHERE s.submission_id = j.submission_id AND s.created_at > j.created_at AND s.rubric = j.rubric AND s.status = 'DONE'
-    ORDER BY s.created_at DESC, s.id DESC LIMIT 1
+    ORDER BY s.created_at DESC, s.id DESC LIMIT 1)
+    UNION ALL
+    (SELECT h.id FROM scoring_history h
+    WHERE h.submission_id = j.submission_id AND h.status = 'DONE' AND h.completed_at > j.completed_at
+      AND h.job ->> 'rubric' = j.rubric LIMIT 1)
+    LIMIT 1
   ) scored ON TRUE
   LEFT JOIN LATERAL (SELECT c.version FROM current_rubrics c WHERE c.name = j.rubric LIMIT 1) r ON TRUE
 ), pace AS (
@@ -228,6 +239,7 @@ impl FromRow<'_, PgRow> for Redriven {
                 status: columns::status(row, "active_status")?,
             }),
             "unknown_rubric" => Redriven::Skipped(Skip::UnknownRubric),
+            "unknown_submission" => Redriven::Skipped(Skip::UnknownSubmission),
             "not_failed" => Redriven::NotFailed { status: columns::status(row, "status")? },
             "unknown" => Redriven::NotFound,
             _ => Redriven::Unsettled,

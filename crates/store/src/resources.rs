@@ -200,7 +200,13 @@ impl Store {
         let mut answers: Vec<Option<Result<Resolved, InvalidItem>>> = Vec::with_capacity(requests.len());
         let (mut to_bind, mut to_accept) = (Vec::new(), Vec::new());
         for (at, request) in requests.iter().enumerate() {
-            answers.push(match plan(request, &rows) {
+            let mut planned = plan(request, &rows);
+            if let (Plan::Accept, true, Some(job)) = (&planned, request.made_by_gateway, request.named_job)
+                && self.job_in_history(job).await?.is_some()
+            {
+                planned = Plan::Settled(Resolved::Duplicate { job });
+            }
+            answers.push(match planned {
                 Plan::Settled(resolved) => Some(Ok(resolved)),
                 Plan::Bind(job) => {
                     to_bind.push((at, job));

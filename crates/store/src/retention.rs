@@ -84,7 +84,7 @@ WITH due AS (
 )
 DELETE FROM scoring_history h USING due WHERE h.id = ANY (ARRAY[due.id])";
 
-// A submission that a job is being accepted for at this moment is held by its foreign key, and passed over.
+// What was never scored waits for it, however old it is. A submission that a job is being accepted for at this moment is held by its foreign key, and passed over.
 const DROP_SUBMISSIONS: &str = "
 WITH page AS (
   SELECT id, status, created_at FROM submissions WHERE id > $2 ORDER BY id LIMIT $3
@@ -92,6 +92,7 @@ WITH page AS (
   SELECT s.id FROM page JOIN submissions s ON s.id = ANY (ARRAY[page.id])
   WHERE page.status = 'SUBMITTED' AND page.created_at <= now() - $1 * INTERVAL '1 millisecond'
     AND NOT EXISTS (SELECT FROM scoring_jobs j WHERE j.submission_id = page.id OFFSET 0)
+    AND EXISTS (SELECT FROM scoring_history h WHERE h.submission_id = page.id OFFSET 0)
   FOR UPDATE OF s SKIP LOCKED
 ), deleted AS (
   DELETE FROM submissions s USING due WHERE s.id = ANY (ARRAY[due.id]) RETURNING s.id

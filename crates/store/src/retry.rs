@@ -57,6 +57,9 @@ impl Store {
             Redriven::Skipped(Skip::UnknownRubric) => {
                 Retried::Answered(Accepted::Refused(Refusal::UnknownRubric))
             }
+            Redriven::Skipped(Skip::UnknownSubmission) => {
+                Retried::Answered(Accepted::Refused(Refusal::UnknownSubmission))
+            }
             Redriven::NotFailed { status } => Retried::StillActive { status },
             Redriven::NotFound => Retried::NotFound,
             // What else speaks against a redrive is no matter here.

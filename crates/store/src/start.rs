@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use domain::transition::{MOST_CRASHES, TakenOver};
+use domain::transition::TakenOver;
 use domain::{AttemptOutcome, Epoch, JobId, JobStatus, Rank};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
@@ -86,15 +86,14 @@ WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[])
   WITH ORDINALITY AS t (job, epoch, expired, scorer, ord)
 ), held AS (
-  SELECT j.id, j.submission_id, j.status, j.suspended, j.attempt, j.max_attempts, j.crashes, j.lease_epoch,
+  SELECT j.id, j.submission_id, j.status, j.suspended, j.attempt, j.max_attempts, j.lease_epoch,
     j.scorer AS holder, j.created_at, j.started_at, j.backoff_seconds, j.timeout_seconds, j.priority, j.rubric,
     j.rubric_version
   FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
   ORDER BY i.job FOR NO KEY UPDATE OF j
 ), seen AS (
   SELECT i.*, h.*, h.status = 'RUNNING' AND h.lease_epoch = i.expired AS lost,
-    h.attempt + CASE WHEN h.status = 'RUNNING' AND h.lease_epoch <> i.expired THEN 0 ELSE 1 END AS next_attempt,
-    h.crashes + CASE WHEN h.status = 'RUNNING' AND h.lease_epoch = i.expired THEN 1 ELSE 0 END AS next_crashes
+    h.attempt + CASE WHEN h.status = 'RUNNING' AND h.lease_epoch <> i.expired THEN 0 ELSE 1 END AS next_attempt
   FROM item i LEFT JOIN held h ON h.id = i.job
 ), decided AS (
   SELECT *, CASE
@@ -102,7 +101,7 @@ WITH item AS (
     WHEN status IN ('DONE', 'ERROR') THEN 'ended'
     WHEN status = 'RUNNING' AND epoch = lease_epoch THEN 'already_started'
     WHEN epoch <= lease_epoch THEN 'stale'
-    WHEN lost AND (attempt >= max_attempts OR next_crashes >= $6) THEN 'exhausted'
+    WHEN lost AND attempt >= max_attempts THEN 'exhausted'
     WHEN status = 'QUEUED' AND suspended THEN 'suspended'
     ELSE 'started' END AS decision
   FROM seen
@@ -120,20 +119,15 @@ WITH item AS (
     lease_epoch = d.epoch,
     version = version + 1,
     attempt = CASE decision WHEN 'started' THEN d.next_attempt ELSE d.attempt END,
-    crashes = d.next_crashes,
     scorer = CASE decision WHEN 'started' THEN d.scorer ELSE holder END,
     started_at = CASE decision WHEN 'started' THEN greatest(now(), d.created_at) ELSE d.started_at END,
     completed_at = CASE decision WHEN 'exhausted' THEN greatest(now(), d.started_at) END,
     resource_kind = CASE decision WHEN 'exhausted' THEN coalesce(resource_kind, 'none') ELSE resource_kind END,
-    error_code = CASE WHEN lost AND next_crashes >= $6 THEN 'crashed' WHEN lost THEN 'lease_lost' ELSE error_code END,
+    error_code = CASE WHEN lost THEN 'lease_lost' ELSE error_code END,
     error_message = CASE WHEN lost
       THEN format('%s went unheard in attempt %s until its lease ran out', holder, d.attempt)
       ELSE error_message END,
-    feedback = CASE WHEN decision = 'exhausted' AND next_crashes >= $6 THEN format(
-      'Not scored, and not tried again: %s attempts ended with the death of what made them, the last (attempt %s of '
-      '%s) when the scorer (%s) went unheard. Something about the submission may be stopping scorers.',
-      next_crashes, d.attempt, d.max_attempts, holder)
-    WHEN decision = 'exhausted' THEN format(
+    feedback = CASE decision WHEN 'exhausted' THEN format(
       'Not scored: the scorer (%s) went unheard in attempt %s of %s, the last one. Something about the submission '
       'may be stopping scorers.', holder, d.attempt, d.max_attempts) END
   FROM decided d WHERE j.id = ANY (ARRAY[d.job]) AND decision IN ('started', 'exhausted')
@@ -211,7 +205,6 @@ impl Store {
         // and asks for both claims at once. The newest goes first, so that the older one spends no attempt.
         let mut newest_first: Vec<usize> = (0..requests.len()).collect();
         newest_first.sort_by_key(|at| Reverse(requests[*at].epoch));
-        let most_crashes = i64::from(MOST_CRASHES);
         let mut answers = vec![Started::Unknown; requests.len()];
         for round in rounds(newest_first.iter().map(|at| requests[*at].job)) {
             let asked: Vec<usize> = round.into_iter().map(|position| newest_first[position]).collect();
@@ -220,7 +213,7 @@ impl Store {
             let expired: Vec<i64> = asked.iter().map(|at| requests[*at].expired.0).collect();
             let scorers: Vec<&str> = asked.iter().map(|at| requests[*at].scorer.as_str()).collect();
             let query = sqlx::query_as(START).bind(jobs).bind(epochs).bind(expired).bind(scorers);
-            let started: Vec<Answer> = self.all(query.bind(MOST_CONTENT).bind(most_crashes)).await?;
+            let started: Vec<Answer> = self.all(query.bind(MOST_CONTENT)).await?;
             for (at, answer) in asked.into_iter().zip(started) {
                 answers[at] = self.completed(answer).await?;
             }

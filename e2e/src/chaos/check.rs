@@ -73,6 +73,9 @@ pub async fn violations(world: &World, notes: &Notes, submissions: &[Uuid]) -> R
     violations.extend(lost(&rows, notes, submissions));
     violations.extend(spent_in_vain(&attempts, &notes.faults));
     violations.extend(cancelled_in_vain(&rows, notes));
+    violations.extend(unasked(&rows, notes));
+    violations.extend(failed(&rows, &attempts));
+    violations.extend(misjudged(world).await?);
     violations
         .extend(notes.ended_by_themselves.iter().map(|what| of_all(format!("ended by itself: {what}"))));
     violations.extend(redriven_in_vain(world).await?);
@@ -81,7 +84,7 @@ pub async fn violations(world: &World, notes: &Notes, submissions: &[Uuid]) -> R
     Ok(violations)
 }
 
-/// What was accepted and has no row.
+/// What was accepted and has no row, and more jobs than anybody can have asked for.
 fn lost(rows: &[Row], notes: &Notes, submissions: &[Uuid]) -> Vec<Violation> {
     let jobs: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
     let scored: BTreeSet<Uuid> = rows.iter().map(|row| row.submission_id).collect();
@@ -91,7 +94,21 @@ fn lost(rows: &[Row], notes: &Notes, submissions: &[Uuid]) -> Vec<Violation> {
     let requested = requested.map(|job| of_job(*job, format!("ScoringJob {job} was made and has no row")));
     let in_batches = notes.in_batches.iter().chain(submissions).filter(|id| !scored.contains(id));
     let in_batches = in_batches.map(|id| of_all(format!("submission {id} was to be scored and has no job")));
-    accepted.chain(requested).chain(in_batches).collect()
+    accepted.chain(requested).chain(in_batches).chain(too_many(rows, notes)).collect()
+}
+
+/// Jobs that no answer tells of are those whose answer was lost: there are no more of them than such answers.
+fn too_many(rows: &[Row], notes: &Notes) -> Option<Violation> {
+    let in_batches: BTreeSet<Uuid> = notes.in_batches.iter().copied().collect();
+    let is_known = |row: &Row| {
+        notes.jobs.contains_key(&row.id)
+            || notes.redriven.contains(&row.id)
+            || (row.batch_id.is_some() && in_batches.contains(&row.submission_id))
+    };
+    let unknown = rows.iter().filter(|row| !is_known(row)).count();
+    let unanswered = [0, 503].iter().filter_map(|status| notes.answers.get(status)).sum::<usize>();
+    (unknown > unanswered)
+        .then(|| of_all(format!("{unknown} jobs that nobody asked for, {unanswered} lost answers")))
 }
 
 /// Attempts that were lost although nothing had happened to their scorer, so that a fault of the system was paid with
@@ -113,6 +130,45 @@ fn cancelled_in_vain(rows: &[Row], notes: &Notes) -> Vec<Violation> {
         |job: &Uuid| by_id.get(job).is_some_and(|row| row.error_code.as_deref() == Some("cancelled"));
     let others = notes.cancelled.iter().filter(|job| !is_cancelled(job));
     others.map(|job| of_job(*job, format!("{job} was cancelled and is {:?}", by_id.get(job)))).collect()
+}
+
+/// Jobs that are cancelled although nobody asked for it.
+fn unasked(rows: &[Row], notes: &Notes) -> Vec<Violation> {
+    let asked = |row: &Row| {
+        let told = notes.jobs.get(&row.id).into_iter().flatten();
+        told.clone().any(|told| told.what.starts_with("DELETE") || told.what.starts_with("kubectl delete"))
+    };
+    let cancelled = rows.iter().filter(|row| row.error_code.as_deref() == Some("cancelled"));
+    let unasked = cancelled.filter(|row| !asked(row));
+    unasked.map(|row| of_job(row.id, format!("nobody asked to cancel {row:?}"))).collect()
+}
+
+/// What failed although every submission can be scored: only a cancellation, or the loss of scorer after scorer, is a
+/// reason to end without a score, and no attempt fails by itself.
+fn failed(rows: &[Row], attempts: &[Attempt]) -> Vec<Violation> {
+    let by_itself = |code: &str| !matches!(code, "cancelled" | "lease_lost");
+    let jobs =
+        rows.iter().filter(|row| row.status == "ERROR" && row.error_code.as_deref().is_none_or(by_itself));
+    let jobs = jobs.map(|row| of_job(row.id, format!("a good submission ended as {row:?}")));
+    let known = |outcome: &str| matches!(outcome, "done" | "released" | "cancelled" | "lease_lost");
+    let attempts = attempts.iter().filter(|attempt| !known(&attempt.outcome));
+    let attempts = attempts.map(|attempt| of_job(attempt.job_id, format!("an attempt failed: {attempt:?}")));
+    jobs.chain(attempts).collect()
+}
+
+/// Submissions that are alike but for their names have the same score and feedback under the same rubric, whatever
+/// happened to whoever scored them.
+async fn misjudged(world: &World) -> Result<Vec<Violation>> {
+    const ALIKE: &str = "
+SELECT CASE WHEN j.rubric LIKE 'held-%' THEN 'quick' ELSE j.rubric END AS rubric, length(s.content ->> 'code') > 10000 AS long,
+  count(DISTINCT (j.score, j.feedback)) AS judgements
+FROM scoring_jobs j JOIN submissions s ON s.id = j.submission_id
+WHERE j.status = 'DONE' GROUP BY 1, 2 HAVING count(DISTINCT (j.score, j.feedback)) > 1";
+    let kinds: Vec<(String, bool, i64)> = sqlx::query_as(ALIKE).fetch_all(&world.database.pool).await?;
+    let misjudged = kinds.into_iter().map(|(rubric, long, judgements)| {
+        of_all(format!("{judgements} different judgements of like submissions (long: {long}) under {rubric}"))
+    });
+    Ok(misjudged.collect())
 }
 
 /// Dead letters that were redriven as a job that is not there, or is another submission's.

@@ -1,12 +1,12 @@
 //! What clients were told and which faults there were: what the checker holds against the servers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use uuid::Uuid;
 
-use super::plan::{Fault, LEASE, Line};
+use super::plan::{Fault, LEASE, Line, Trouble};
 use crate::rows::Attempt;
 
 /// The time of this machine, which is also that of the servers, in milliseconds since 1970.
@@ -49,24 +49,21 @@ impl Inflicted {
     /// Whether this fault may have cost an attempt its lease: it killed the scorer in the middle of it, or kept the scorer
     /// from renewing for as long as a lease lasts.
     pub(crate) fn explains_loss_of(&self, attempt: &Attempt) -> bool {
-        let (Fault::Kill(target)
-        | Fault::Pause(target)
-        | Fault::Split(target)
-        | Fault::Network(target, Line::Redis, _)) = self.fault
-        else {
-            return false;
+        let target = match self.fault {
+            Fault::Kill(target) | Fault::Pause(target) | Fault::Split(target) => target,
+            // What is late arrives within any lease.
+            Fault::Network(target, Line::Redis, trouble) if trouble != Trouble::Delay => target,
+            _ => return false,
         };
         if target.to_string() != attempt.scorer {
             return false;
         }
         let (from_ms, over_ms) = (self.from_ms - SLACK_MS, self.over_ms + SLACK_MS);
-        let together_ms = attempt.ended_ms.min(over_ms) - attempt.started_ms.max(from_ms);
-        let spans_the_kill = attempt.started_ms <= self.from_ms + SLACK_MS && from_ms <= attempt.ended_ms;
-        // What was claimed before may be started after, when its lease is lost.
-        let woke_up_with_it = (self.over_ms..=over_ms).contains(&attempt.started_ms);
+        // A lease begins with its claim, which may be long before Postgres starts the attempt. An epoch is that time.
+        let claimed_ms = attempt.lease_epoch / 1_000;
         match self.fault {
-            Fault::Kill(_) => spans_the_kill,
-            _ => together_ms >= SHORTEST_LEASE_MS || woke_up_with_it,
+            Fault::Kill(_) => claimed_ms <= self.from_ms + SLACK_MS && from_ms <= attempt.ended_ms,
+            _ => attempt.ended_ms.min(over_ms) - claimed_ms.max(from_ms) >= SHORTEST_LEASE_MS,
         }
     }
 }
@@ -88,6 +85,8 @@ pub struct Notes {
     pub cancelled: Vec<Uuid>,
     /// Requests made with kubectl that the API server took: the resources' uids.
     pub requested: Vec<Uuid>,
+    /// Jobs that dead letters were redriven as, by what Postgres says in the end.
+    pub redriven: BTreeSet<Uuid>,
     /// Faults.
     pub faults: Vec<Inflicted>,
     /// Answers to requests of clients, by status; 0 is no answer.

@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use testkit::{Place, Stack};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::check::{Violation, settle, violations};
 use super::clients::Clients;
@@ -63,6 +64,9 @@ pub async fn run(plan: &Plan, size: Size, folder: &Path) -> Result<Report> {
     settle(&world, &notes).await?;
     let settled = over.elapsed();
 
+    let redriven: Vec<(Uuid,)> =
+        sqlx::query_as("SELECT new_job FROM redrives").fetch_all(&world.database.pool).await?;
+    let notes = Notes { redriven: redriven.into_iter().map(|(job,)| job).collect(), ..notes };
     let found = violations(&world, &notes, &submissions).await?;
     let (rows, attempts) = (world.database.jobs().await?, world.database.attempts().await?);
     let report = Report::of(size, took, settled, &notes, &rows, &attempts);

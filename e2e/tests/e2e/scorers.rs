@@ -121,32 +121,3 @@ async fn a_job_that_kills_every_scorer_ends_in_error_once_its_attempts_are_spent
     })
     .await
 }
-
-#[tokio::test]
-async fn a_job_that_kills_three_scorers_ends_in_error_with_attempts_left() -> Result<()> {
-    world::with(world::stack().scorers(2), async |world| {
-        let gate = Gate::close(&world.database).await?;
-        let submission = world.api.submit(&sources::python(1)).await?;
-        let spec = json!({ "submissionId": submission, "rubric": gate.rubric(), "retries": 9 });
-        let job = world.create("ScoringJob", "killer", spec).await?.uid()?;
-        world.database.until_accepted(job).await?;
-        for attempt in 1..=3 {
-            let running = |row: &e2e::Row| row.status == "RUNNING" && row.attempt == attempt;
-            world.database.until_job(job, &format!("runs, attempt {attempt}"), PATIENCE, running).await?;
-            let victim = world.scorer_of(job).await?;
-            victim.kill9().await?;
-            victim.start().await?;
-        }
-
-        let row = world.database.until_job_is(job, "ERROR", PATIENCE).await?;
-        assert_eq!((row.error_code.as_deref(), row.attempt, row.score), (Some("crashed"), 3, None));
-        assert_eq!(world.database.outcomes_of(job).await?, ["lease_lost"; 3]);
-        world.kubectl_wait("sj/killer", "condition=Failed").await?;
-        let resource = world.resource("sj/killer").await?;
-        let failed = resource.condition("Failed").context("the condition Failed")?;
-        assert_eq!(failed["reason"], "Crashed");
-        gate.open().await?;
-        world.is_in_order(&[job]).await
-    })
-    .await
-}

@@ -59,6 +59,9 @@ fn words(redriven: &Redriven) -> Answer {
         Redriven::Skipped(Skip::UnknownRubric) => {
             said(true, "UnknownRubric", "its rubric is no longer there".to_owned())
         }
+        Redriven::Skipped(Skip::UnknownSubmission) => {
+            said(true, "UnknownSubmission", "its submission is no longer there".to_owned())
+        }
         Redriven::Skipped(Skip::Cancelled) => said(true, "Cancelled", "a person cancelled it".to_owned()),
         Redriven::NotFailed { status } => {
             let note = format!("only a job that ended without a score can be redriven: it is {status}");

@@ -16,8 +16,8 @@ pub struct RetentionFlags {
     /// Jobs of the history that ended this long ago are deleted. By default they stay.
     #[arg(long, env = "ASSAY_RETAIN_HISTORY", value_parser = duration::parse)]
     pub retain_history: Option<Duration>,
-    /// Submissions created this long ago, submitted, and without a job but in the history are deleted. By default they
-    /// stay.
+    /// Submissions created this long ago whose jobs are all in the history are deleted. By default they stay, and those
+    /// that were never scored always do.
     #[arg(long, env = "ASSAY_RETAIN_SUBMISSIONS", value_parser = duration::parse)]
     pub retain_submissions: Option<Duration>,
     /// How often these are looked for.
@@ -45,6 +45,10 @@ impl RetentionFlags {
         ensure!(
             self.retain_history.is_none_or(|history| self.retain_jobs.is_some_and(|jobs| history > jobs)),
             "--retain-history counts from the end of a job, as --retain-jobs does, and has to be longer"
+        );
+        ensure!(
+            self.retain_submissions.is_none() || self.retain_jobs.is_some(),
+            "--retain-submissions without --retain-jobs would delete nothing: submissions go after their jobs"
         );
         ensure!(!self.retention_every.is_zero(), "--retention-every is zero");
         Ok(())
@@ -77,5 +81,7 @@ mod tests {
         ] {
             assert_eq!(flags(jobs, history).validate().is_ok(), allowed, "{jobs:?} {history:?}");
         }
+        let submissions_alone = RetentionFlags { retain_submissions: Some(2 * LEAST), ..flags(None, None) };
+        assert!(submissions_alone.validate().is_err());
     }
 }

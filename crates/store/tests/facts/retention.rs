@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use domain::{JobId, Knobs, Priority};
+use domain::{ErrorCode, JobId, Knobs, Priority};
 use sqlx::AssertSqlSafe;
 use store::{
-    CancelRequest, Ending, JobDetail, JobFilter, Mirror, MirroredJob, MutableKnobs, NewJob, Resolved,
-    ResourceRequest, Retirement, Settings, Store,
+    CancelRequest, Ending, JobDetail, JobFilter, Mirror, MirroredJob, MutableKnobs, NewJob, Redrive,
+    RedriveOrder, Redriven, Resolved, ResourceRequest, Retirement, Settings, Skip, Store,
 };
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -334,7 +334,14 @@ async fn an_id_that_is_in_the_history_never_becomes_a_job_again() -> Result<()> 
         made_by_gateway: false,
         acceptable: true,
     };
-    assert_eq!(store.resolve(&[request]).await?, [Ok(Resolved::Duplicate { job: new.id })]);
+    let of_gateway = ResourceRequest {
+        resource: resource(&new.id.to_string()),
+        named_job: Some(new.id),
+        made_by_gateway: true,
+        ..request.clone()
+    };
+    let duplicate = || Ok(Resolved::Duplicate { job: new.id });
+    assert_eq!(store.resolve(&[request, of_gateway]).await?, [duplicate(), duplicate()]);
     assert_eq!(database.number("SELECT count(*) FROM scoring_jobs").await?, 0);
     Ok(())
 }
@@ -354,6 +361,24 @@ async fn a_job_in_the_history_may_be_scored_again_and_changes_itself_no_more() -
     assert_eq!(store.retry(&retry).await?, created);
     assert_eq!(database.row(job).await?.mirror, Mirror::Gone { uid: None });
     assert!(database.run("UPDATE scoring_history SET status = 'ERROR'").await.is_err());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_left_alone_whose_submission_was_scored_by_a_job_that_is_in_the_history()
+-> Result<()> {
+    let database = Database::fresh().await?;
+    let store = &database.store;
+    let dead = database.dead(ErrorCode::TIMEOUT).await?;
+    let new = new_job(database.row(dead).await?.submission_id);
+    database.accepted(&new).await?;
+    database.start(new.id, 9).await?;
+    store.finish(&[finish(new.id, 9, done())]).await?;
+    retire(store, 10).await?;
+    assert!(is_in_history(&database, new.id).await?);
+    let redrive = [Redrive { job: dead, new_id: Uuid::now_v7() }];
+    let answers = store.redrive(&redrive, &RedriveOrder::by("ann")).await?;
+    assert_eq!(answers, [Redriven::Skipped(Skip::Scored { job: new.id })]);
     Ok(())
 }
 
@@ -387,6 +412,8 @@ async fn what_is_dropped_is_old_enough_and_in_nobodys_use() -> Result<()> {
     let past = database.row(job).await?.submission_id;
     retire(store, 10).await?;
     let present = database.row(database.queued().await?).await?.submission_id;
+    // Handed in long ago, and to be scored one day.
+    let unscored = database.submission().await?;
     let open = Uuid::now_v7();
     store.create_submission(open, TENANT, "{}", false).await?;
     let an_hour = Duration::from_secs(3600);
@@ -401,9 +428,9 @@ async fn what_is_dropped_is_old_enough_and_in_nobodys_use() -> Result<()> {
         assert_eq!((deleted, after), (u64::from(age == NO_AGE), Some(open)), "all were looked at");
     }
     assert!(store.submission(past, None).await?.is_none());
-    assert!(
-        store.submission(present, None).await?.is_some() && store.submission(open, None).await?.is_some()
-    );
+    for kept in [present, unscored, open] {
+        assert!(store.submission(kept, None).await?.is_some());
+    }
     assert!(store.job(job).await?.is_some(), "its score is still shown");
     assert_eq!(store.drop_history(NO_AGE, 10).await?, 1);
     assert!(store.job(job).await?.is_none());

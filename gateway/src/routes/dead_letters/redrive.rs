@@ -38,6 +38,7 @@ pub(crate) async fn redrive(
             Err(Problem::new(Code::UnknownJob, detail))
         }
         Redriven::Skipped(Skip::UnknownRubric) => Err(Refusal::UnknownRubric.into()),
+        Redriven::Skipped(Skip::UnknownSubmission) => Err(Refusal::UnknownSubmission.into()),
         Redriven::NotFailed { status } => {
             let detail = format!("Only a job that ended without a score can be redriven: it is {status}.");
             Err(Problem::new(Code::NotFailed, detail))

@@ -112,7 +112,7 @@ pub(crate) async fn redrive_many(
         }
         after = page.next;
         if after.is_none() || answer.redriven == left || begun.elapsed() > LONGEST {
-            answer.complete = after.is_none();
+            answer.complete = after.is_none() && !answer.skipped.contains_key("unsettled");
             return Ok(Json(answer));
         }
     }
