@@ -150,11 +150,11 @@ pub struct Plan {
     pub faults: Vec<Planned>,
 }
 
-/// Processes of each role in a run.
+/// Gateways in a run.
 pub const GATEWAYS: usize = 2;
-/// Processes of each role in a run.
+/// Operators in a run.
 pub const OPERATORS: usize = 2;
-/// Processes of each role in a run.
+/// Scorers in a run.
 pub const SCORERS: usize = 3;
 
 /// The scorers' lease in a run.
