@@ -31,4 +31,4 @@ pub use faults::Fault;
 pub use life::{Action, Life};
 pub use rules::Rules;
 pub use state::State;
-pub use worlds::{WORLDS, World};
+pub use worlds::{ONE_JOB, WORLDS, World};

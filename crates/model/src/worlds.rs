@@ -29,7 +29,8 @@ const OF_SCORERS: &[FaultKind] = &[
     FaultKind::QueueAnswerLost,
 ];
 
-const ONE_JOB: Bounds = Bounds {
+/// One job of two attempts, two scorers, and any two faults: the world that the others vary.
+pub const ONE_JOB: Bounds = Bounds {
     jobs: 1,
     scorers: 2,
     operators: 1,

@@ -2,20 +2,11 @@
 
 use domain::Epoch;
 use domain::transition::{self, Finish, JobState, Start, Verdict};
-use model::{Bounds, FaultKind, Life, Rules, counterexamples};
+use model::{Life, ONE_JOB, Rules, counterexamples};
 
 /// With these rules this does not hold any more, already in a small world.
 fn assert_broken(rules: Rules, property: &str) {
-    let bounds = Bounds {
-        jobs: 1,
-        scorers: 2,
-        operators: 1,
-        max_attempts: 2,
-        faults: 2,
-        kinds: &FaultKind::ALL,
-        audits: false,
-    };
-    let found = counterexamples(Life { bounds, rules });
+    let found = counterexamples(Life { bounds: ONE_JOB, rules });
     println!("{found:#?}");
     assert!(found.contains_key(property), "holds, or was not reached: {property}");
 }

@@ -84,7 +84,7 @@ pub async fn violations(world: &World, notes: &Notes, submissions: &[Uuid]) -> R
     Ok(violations)
 }
 
-/// What was accepted and has no row, and more jobs than anybody can have asked for.
+/// What was accepted and has no row; and if there are more jobs than anybody can have asked for, that.
 fn lost(rows: &[Row], notes: &Notes, submissions: &[Uuid]) -> Vec<Violation> {
     let jobs: BTreeSet<Uuid> = rows.iter().map(|row| row.id).collect();
     let scored: BTreeSet<Uuid> = rows.iter().map(|row| row.submission_id).collect();
