@@ -23,11 +23,18 @@ pub enum Weather {
     Mute,
     /// All arrives until a client sends these words; the answer to them is the first that gets lost.
     MuteFrom(&'static str),
+    /// All arrives until a client sends Postgres parameters for a statement that was prepared before; the answer to
+    /// them is the first that gets lost. A pool's test of its connection sends none.
+    MuteFromParameters,
     /// Nothing arrives, without a word to either side, until the weather changes.
     Stalled,
     /// Connections break, and new ones too.
     Cut,
 }
+
+/// How Postgres's message with the parameters of a statement begins.
+/// <https://www.postgresql.org/docs/current/protocol-message-formats.html>
+const BIND: u8 = b'B';
 
 /// A loopback port that leads to another one, through the weather.
 #[derive(Debug)]
@@ -184,12 +191,16 @@ async fn carry(client: TcpStream, state: Arc<watch::Sender<State>>) -> Result<()
 
 /// Lets a client's words through, and loses the answers from now on if they are the ones that were waited for.
 fn hush(state: &watch::Sender<State>, words: &[u8]) -> bool {
-    state.send_if_modified(|state| match state.weather {
-        Weather::MuteFrom(awaited) if contains(words, awaited.as_bytes()) => {
+    state.send_if_modified(|state| {
+        let awaited = match state.weather {
+            Weather::MuteFrom(awaited) => contains(words, awaited.as_bytes()),
+            Weather::MuteFromParameters => words.first() == Some(&BIND),
+            _ => false,
+        };
+        if awaited {
             state.weather = Weather::Mute;
-            true
         }
-        _ => false,
+        awaited
     });
     true
 }

@@ -77,17 +77,25 @@ impl RedisCluster {
         &self.nodes
     }
 
-    /// The primary that has the key's slot by its own word. One that does not answer is passed over.
+    /// The primary that has the key's slot: waits until just one node says that of itself, since one that comes back
+    /// takes itself for the primary that it was, until it hears of its successor.
     ///
     /// # Errors
-    /// When there is none at the moment.
+    /// When that does not happen.
     pub async fn primary_of(&self, key: &str) -> Result<&Redis> {
-        for node in &self.nodes {
-            if self.owns(node, key).await {
-                return Ok(node);
+        until(format!("{key} has one primary"), PATIENCE, async || {
+            let mut owners = Vec::new();
+            for node in &self.nodes {
+                if self.owns(node, key).await {
+                    owners.push(node);
+                }
             }
-        }
-        anyhow::bail!("no node that answers is the primary of {key}")
+            match owners[..] {
+                [node] => Ok(Seen::Yes(node)),
+                _ => Ok(Seen::NotYet(format!("{} nodes say that they are", owners.len()))),
+            }
+        })
+        .await
     }
 
     /// A replica of this primary.

@@ -44,7 +44,7 @@ impl Far {
         effect: &'static str,
         call: impl AsyncFn(&Store) -> Result<T, StoreError>,
     ) -> Result<T> {
-        self.repeated_in(Weather::Mute, effect, call).await
+        self.repeated_in(Weather::MuteFromParameters, effect, call).await
     }
 
     /// Like [`Far::repeated`], in this weather.
