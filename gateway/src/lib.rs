@@ -5,6 +5,7 @@
 
 mod accept;
 mod app;
+mod caller;
 mod cluster;
 mod extract;
 mod knobs;
