@@ -25,6 +25,11 @@ pub struct Settings {
     /// The most connections to the database.
     #[arg(long, env = "ASSAY_DATABASE_CONNECTIONS", default_value_t = 10)]
     pub database_connections: u32,
+    /// Where Redis is: `redis://host:6379/`, `redis+cluster://host:6379,host:6379/` with some nodes of a cluster, or
+    /// `redis+sentinel://host:26379,host:26379/PRIMARY` with sentinels and their name for the primary. Jobs are taken
+    /// without it; what gateways do together, and what they tell of queues, needs it.
+    #[arg(long, env = "ASSAY_REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
     /// The namespace of the custom resources.
     #[arg(long, env = "ASSAY_NAMESPACE", default_value = "assay")]
     pub namespace: String,

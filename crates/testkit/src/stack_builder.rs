@@ -223,6 +223,7 @@ impl StackBuilder {
             let launch = place
                 .launch(&name, programs.join("gateway"))
                 .env("ASSAY_DATABASE_URL", &routes.database_url)
+                .env("ASSAY_REDIS_URL", &routes.redis_url)
                 .env("KUBECONFIG", &routes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
