@@ -52,6 +52,7 @@ impl Api {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(url: String) -> Result<Api> {
+        runtime::use_ring();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         Ok(Api { http, url })
     }

@@ -55,6 +55,7 @@ impl Listeners {
 /// When the settings contradict each other or a listener fails.
 pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     settings.check()?;
+    runtime::use_ring();
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
     let store = Store::connect(&settings.store()).context("--database-url")?;

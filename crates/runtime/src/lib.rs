@@ -6,9 +6,11 @@ pub mod health;
 pub mod outage;
 pub mod shutdown;
 pub mod telemetry;
+pub mod tls;
 
 pub use group_commit::{GroupCommit, GroupCommitError};
 pub use health::{Health, serve_health};
 pub use outage::{Outage, in_full};
 pub use shutdown::Shutdown;
 pub use telemetry::Telemetry;
+pub use tls::use_ring;

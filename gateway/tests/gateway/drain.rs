@@ -63,6 +63,7 @@ async fn an_idle_connection_does_not_hold_up_a_stop() -> Result<()> {
 async fn a_stopping_gateway_sends_its_clients_to_another() -> Result<()> {
     let database = testkit::fresh_database().await?;
     let gateway = Gateway::ready(&database, &["--drain-delay", "500ms"]).await?;
+    runtime::use_ring();
     let client = reqwest::Client::new();
     let connection = async || -> Result<Option<String>> {
         let answer = client.get(format!("{}/api/scoring", gateway.url)).send().await?;

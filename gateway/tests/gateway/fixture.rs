@@ -74,6 +74,7 @@ impl Gateway {
         let metrics_url = format!("http://{}", listeners.metrics.local_addr()?);
         let shutdown = Shutdown::default();
         let running = tokio::spawn(gateway::run(settings, listeners, shutdown.clone()));
+        runtime::use_ring();
         let client = reqwest::Client::builder().timeout(LIMIT).build()?;
         Ok(Gateway { url, metrics_url, database: database.to_owned(), shutdown, running, client })
     }

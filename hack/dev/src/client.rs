@@ -38,6 +38,7 @@ impl Client {
     /// For a gateway at this URL.
     pub(crate) fn new(url: &str) -> Result<Self> {
         // Straight to the gateway: a proxy meant for the internet does not know our loopback.
+        runtime::use_ring();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
         Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
     }
