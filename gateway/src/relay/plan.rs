@@ -21,9 +21,9 @@ pub(crate) enum Plan {
     Batches,
 }
 
-/// Up to so many get a resource of their own, which takes the API server about half a second. When more have
-/// gathered by the next look, they arrive faster than it takes them.
-const MOST_SINGLES: u64 = 500;
+/// Up to so many get a resource of their own. With its statuses and its end, each costs the API server some 4 ms of
+/// processor time, as much as accepting 80 jobs: more than this many at once would slow down all that comes after them.
+const MOST_SINGLES: u64 = 100;
 
 /// Once jobs share resources, so many have to gather between two looks for that to go on. Otherwise the few that
 /// arrive while a batch is made would get resources of their own, whose statuses cost as much as many batches.
@@ -51,12 +51,12 @@ mod tests {
     #[test]
     fn while_few_wait_each_gets_its_own_resource() {
         assert_eq!(plan(1, 0, LIMITS, Plan::Singles), Plan::Singles);
-        assert_eq!(plan(500, 9_500, LIMITS, Plan::Singles), Plan::Singles);
+        assert_eq!(plan(100, 9_900, LIMITS, Plan::Singles), Plan::Singles);
     }
 
     #[test]
     fn many_at_once_share_resources_until_few_come() {
-        assert_eq!(plan(501, 0, LIMITS, Plan::Singles), Plan::Batches);
+        assert_eq!(plan(101, 0, LIMITS, Plan::Singles), Plan::Batches);
         assert_eq!(plan(50, 0, LIMITS, Plan::Batches), Plan::Batches);
         assert_eq!(plan(49, 0, LIMITS, Plan::Batches), Plan::Singles);
     }
