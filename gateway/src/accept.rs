@@ -31,28 +31,28 @@ impl Acceptor {
         postgres: Arc<Outage>,
         metrics: Metrics,
     ) -> Acceptor {
-        let commit = GroupCommit::spawn("accept", LARGEST_BATCH, move |jobs: Vec<NewJob>| {
-            let (store, recorded, postgres) = (store.clone(), recorded.clone(), postgres.clone());
-            metrics.accept_batch(jobs.len());
-            async move {
-                // A commit whose answer was lost may have happened. The ids are the same when it is repeated,
-                // which finds that out.
-                let answers = match repeat(|| store.accept(&jobs)).await {
-                    Ok(answers) => answers,
-                    Err(error) => {
-                        if error.is_unavailable() {
-                            postgres.begin(&in_full(&error));
+        let commit =
+            GroupCommit::measured("accept", LARGEST_BATCH, metrics.accepts, move |jobs: Vec<NewJob>| {
+                let (store, recorded, postgres) = (store.clone(), recorded.clone(), postgres.clone());
+                async move {
+                    // A commit whose answer was lost may have happened. The ids are the same when it is repeated,
+                    // which finds that out.
+                    let answers = match repeat(|| store.accept(&jobs)).await {
+                        Ok(answers) => answers,
+                        Err(error) => {
+                            if error.is_unavailable() {
+                                postgres.begin(&in_full(&error));
+                            }
+                            return Err(error);
                         }
-                        return Err(error);
+                    };
+                    postgres.end();
+                    if answers.iter().any(|answer| matches!(answer, Ok(Accepted::Created { .. }))) {
+                        recorded.notify_one();
                     }
-                };
-                postgres.end();
-                if answers.iter().any(|answer| matches!(answer, Ok(Accepted::Created { .. }))) {
-                    recorded.notify_one();
+                    Ok(answers)
                 }
-                Ok(answers)
-            }
-        });
+            });
         Acceptor { commit, deadline }
     }
 

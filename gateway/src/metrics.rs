@@ -1,14 +1,17 @@
 //! What the gateway counts. Label values come from closed sets, so that no client can make up new ones.
 
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
-use axum::http::StatusCode;
+use axum::http::{Method, StatusCode};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use runtime::CommitMetrics;
+use runtime::metrics::{of_calls, of_sizes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -38,7 +41,9 @@ struct Dependency {
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     requests: Family<Request, Counter>,
-    accept_batch: Histogram,
+    durations: Family<Request, Histogram, fn() -> Histogram>,
+    /// Of the commits that accept single jobs.
+    pub(crate) accepts: CommitMetrics,
     created: Family<Resource, Counter>,
     refused: Family<Resource, Counter>,
     backlog: Gauge,
@@ -49,10 +54,10 @@ pub(crate) struct Metrics {
 impl Metrics {
     /// Registers everything under the names that `/metrics` shows.
     pub(crate) fn register(registry: &mut Registry) -> Metrics {
-        let sizes = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0];
         let metrics = Metrics {
             requests: Family::default(),
-            accept_batch: Histogram::new(sizes),
+            durations: Family::new_with_constructor(of_calls),
+            accepts: CommitMetrics { sizes: of_sizes(), waits: of_calls() },
             created: Family::default(),
             refused: Family::default(),
             backlog: Gauge::default(),
@@ -65,7 +70,17 @@ impl Metrics {
             "Requests answered, by the route's template and the class of the status",
             metrics.requests.clone(),
         );
-        registry.register("accept_batch_jobs", "Jobs in one commit", metrics.accept_batch.clone());
+        registry.register(
+            "request_duration_seconds",
+            "How long requests took to be answered, by the route's template and the class of the status",
+            metrics.durations.clone(),
+        );
+        registry.register("accept_batch_jobs", "Jobs in one commit", metrics.accepts.sizes.clone());
+        registry.register(
+            "accept_wait_seconds",
+            "How long jobs waited for their commit to begin",
+            metrics.accepts.waits.clone(),
+        );
         registry.register("relay_created", "Custom resources created", metrics.created.clone());
         registry.register(
             "relay_refused",
@@ -90,8 +105,8 @@ impl Metrics {
         metrics
     }
 
-    /// A request was answered.
-    pub(crate) fn answered(&self, method: &axum::http::Method, route: &'static str, status: StatusCode) {
+    /// A request was answered, so long after it had come.
+    pub(crate) fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
         let method = match method.as_str() {
             "GET" => "GET",
             "POST" => "POST",
@@ -101,16 +116,14 @@ impl Metrics {
         };
         let status = match status.as_u16() / 100 {
             2 => "2xx",
+            3 => "3xx",
             4 => "4xx",
             5 => "5xx",
             _ => "other",
         };
-        self.requests.get_or_create(&Request { method, route, status }).inc();
-    }
-
-    /// So many jobs go into one commit.
-    pub(crate) fn accept_batch(&self, jobs: usize) {
-        self.accept_batch.observe(u32::try_from(jobs).unwrap_or(u32::MAX).into());
+        let request = Request { method, route, status };
+        self.requests.get_or_create(&request).inc();
+        self.durations.get_or_create(&request).observe(took.as_secs_f64());
     }
 
     /// So many resources were created.

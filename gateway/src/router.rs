@@ -7,6 +7,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
+use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
@@ -85,10 +86,11 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 async fn count(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let route = TEMPLATES.into_iter().find(|template| matched == Some(template)).unwrap_or("other");
     let response = next.run(request).await;
-    app.metrics.answered(&method, route, response.status());
+    app.metrics.answered(&method, route, response.status(), begun.elapsed());
     response
 }

@@ -9,7 +9,6 @@ use anyhow::Context;
 use axum::Router;
 use axum::middleware;
 use axum::serve::ListenerExt;
-use prometheus_client::registry::Registry;
 use runtime::{Health, Outage, Shutdown, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
@@ -56,7 +55,7 @@ impl Listeners {
 pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     settings.check()?;
     runtime::use_ring();
-    let mut registry = Registry::default();
+    let mut registry = runtime::metrics::registry(env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(&mut registry);
     let store = Store::connect(&settings.store()).context("--database-url")?;
     let postgres = Arc::new(Outage::shown_by("Postgres", metrics.away("postgres")));

@@ -12,9 +12,10 @@ use store::{InvalidItem, Resolved, ResourceRef, ResourceRequest, Store, StoreErr
 use uuid::Uuid;
 
 use crate::Settings;
+use crate::arrivals::Arrivals;
 use crate::cluster::{Kind, Seen};
 use crate::definition::DefinitionError;
-use crate::metrics::{Metrics, QueuedBy};
+use crate::metrics::{Call, Metrics, QueuedBy};
 use crate::queueing::{QueueKeeper, QueueingError};
 
 /// The most resources that one statement resolves, and the most jobs that one script call queues.
@@ -27,6 +28,10 @@ pub(crate) struct Context {
     pub(crate) keeper: QueueKeeper,
     pub(crate) events: Recorder,
     pub(crate) metrics: Metrics,
+    /// ScoringJobs whose change waits to be taken up.
+    pub(crate) arrived_jobs: Arrivals,
+    /// The same of ScoringBatches.
+    pub(crate) arrived_batches: Arrivals,
     pub(crate) pools: Vec<Pool>,
     /// The only namespace whose resources are taken up, if there is one.
     watch_namespace: Option<String>,
@@ -73,14 +78,14 @@ impl Context {
         let store = keeper.store.clone();
         let reporter =
             Reporter { controller: "assay-operator".to_owned(), instance: Some(settings.name.clone()) };
-        let resolve = GroupCommit::spawn("resolve", LARGEST_BATCH, {
+        let resolve = GroupCommit::measured("resolve", LARGEST_BATCH, metrics.commit(Call::RESOLVE), {
             let store = store.clone();
             move |requests: Vec<ResourceRequest>| {
                 let store = store.clone();
                 async move { store.resolve(&requests).await.map_err(Arc::new) }
             }
         });
-        let queue = GroupCommit::spawn("queue", LARGEST_BATCH, {
+        let queue = GroupCommit::measured("queue", LARGEST_BATCH, metrics.commit(Call::QUEUE), {
             let keeper = keeper.clone();
             move |jobs: Vec<ToQueue>| {
                 let keeper = keeper.clone();
@@ -97,6 +102,8 @@ impl Context {
             keeper,
             events,
             metrics,
+            arrived_jobs: Arrivals::default(),
+            arrived_batches: Arrivals::default(),
             pools: settings.pools.clone(),
             watch_namespace: settings.watch_namespace.clone(),
             gateway_namespace: settings.namespace.clone(),

@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use self::decision::{Observation, Turn, turn};
 use crate::cluster::{ClusterError, within_deadline};
-use crate::metrics::Metrics;
+use crate::metrics::{Dependency, Metrics};
 
 /// The name of the Lease, one for each namespace that an Assay is installed in.
 pub const LEASE_NAME: &str = "assay-operator";
@@ -34,6 +34,7 @@ pub(crate) struct Candidate {
     identity: String,
     duration: Duration,
     metrics: Metrics,
+    kubernetes: Outage,
 }
 
 impl Candidate {
@@ -47,7 +48,9 @@ impl Candidate {
     ) -> Self {
         // Replicas on one node's network have the same host name and, each in its container, the same process id.
         let identity = format!("{name}_{}", Uuid::new_v4());
-        Candidate { leases: Api::namespaced(client, namespace), identity, duration, metrics }
+        let kubernetes =
+            Outage::shown_by("looking at the operators' Lease", metrics.away(Dependency::KUBERNETES));
+        Candidate { leases: Api::namespaced(client, namespace), identity, duration, metrics, kubernetes }
     }
 
     /// Runs `work` whenever this replica leads. Its token is cancelled, and the work awaited, before leadership ends.
@@ -88,14 +91,17 @@ impl Candidate {
     /// would be a Lease that nobody hands back.
     async fn await_turn(&self, shutdown: &Shutdown) -> Option<Lease> {
         let mut seen = Observation::default();
-        let outage = Outage::of("looking at the operators' Lease");
         while !shutdown.is_requested() {
             match self.try_take(&mut seen).await {
-                Ok(Some(lease)) => return Some(lease),
-                Ok(None) => outage.end(),
+                Ok(taken) => {
+                    self.kubernetes.end();
+                    if taken.is_some() {
+                        return taken;
+                    }
+                }
                 // Another was quicker.
-                Err(error) if error.is_conflict() => outage.end(),
-                Err(error) => outage.begin(&in_full(&error)),
+                Err(error) if error.is_conflict() => self.kubernetes.end(),
+                Err(error) => self.kubernetes.begin(&in_full(&error)),
             }
             shutdown.unless_requested(tokio::time::sleep(LOOK_EVERY)).await;
         }
@@ -134,6 +140,7 @@ impl Candidate {
             let remaining = (self.duration * 2 / 3).saturating_sub(renewed.elapsed());
             match tokio::time::timeout(remaining, self.replace(&lease)).await {
                 Ok(Ok(current)) => {
+                    self.kubernetes.end();
                     lease = current;
                     renewed = asked;
                 }
@@ -141,8 +148,16 @@ impl Candidate {
                     Some(current) => lease = current,
                     None => return None,
                 },
-                Ok(Err(_)) if renewed.elapsed() < self.duration * 2 / 3 => {}
-                Ok(Err(_)) | Err(_) => return None,
+                Ok(Err(error)) => {
+                    self.kubernetes.begin(&in_full(&error));
+                    if renewed.elapsed() >= self.duration * 2 / 3 {
+                        return None;
+                    }
+                }
+                Err(_) => {
+                    self.kubernetes.begin(&"no answer before the Lease had to be given up");
+                    return None;
+                }
             }
         }
     }

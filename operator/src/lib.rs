@@ -4,6 +4,7 @@
 //! Two halves that fail apart: `queueing` and `retention` run on every replica and need no Kubernetes; `jobs` and
 //! `batches` run on the leader alone, since leadership guards every write to Kubernetes.
 
+mod arrivals;
 mod batches;
 pub mod cluster;
 mod context;
@@ -18,11 +19,13 @@ mod metrics;
 mod one_line;
 mod parts;
 mod queueing;
+mod reconciling;
 mod redrive;
 mod rejection;
 mod retention;
 mod schema;
 mod settings;
+mod vitals;
 mod watching;
 
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use queue::Queue;
 use runtime::{Health, Shutdown, in_full, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
@@ -71,8 +75,11 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
     let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
     let sweep = queueing::sweep(keeper.clone(), settings.sweep_after, shutdown.clone());
     parts.spawn(sweep.map(Ok));
-    let (pools, audit_every) = (settings.pools.clone(), settings.audit_every);
-    parts.spawn(queueing::keep_all_true(keeper.clone(), pools, audit_every, shutdown.clone()).map(Ok));
+    let (pools, known_pools) = watch::channel(settings.pools.clone());
+    parts.spawn(
+        queueing::keep_all_true(keeper.clone(), pools, settings.audit_every, shutdown.clone()).map(Ok),
+    );
+    parts.spawn(vitals::watch_over(keeper.clone(), known_pools, metrics.clone(), shutdown.clone()).map(Ok));
     parts.spawn(
         retention::retain(
             keeper.store.clone(),

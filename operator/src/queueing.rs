@@ -59,9 +59,11 @@ impl QueueKeeper {
     }
 
     /// Notes that jobs are on the queue. Returns of how many that was news.
-    async fn note(&self, jobs: &[ToQueue]) -> Result<u64, StoreError> {
+    async fn note(&self, jobs: &[ToQueue]) -> Result<usize, StoreError> {
         let ids: Vec<JobId> = jobs.iter().map(|job| job.job).collect();
-        self.store.mark_queued(&ids).await
+        let waits = self.store.mark_queued(&ids).await?;
+        waits.iter().for_each(|waited| self.metrics.queueing_seconds.observe(waited.as_secs_f64()));
+        Ok(waits.len())
     }
 
     /// Puts jobs on the queue of their pool. Returns how many were not on it.

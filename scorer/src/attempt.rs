@@ -27,6 +27,13 @@ const LOOK_AT_SUSPENDED_AFTER: Duration = Duration::from_secs(1);
 /// When a job that could not be scored here, for reasons of this scorer's own, is tried again by any.
 const PAUSE_AFTER_TROUBLE: Duration = Duration::from_secs(2);
 
+/// When an attempt began, and how old its job was then.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    at: Instant,
+    age: Duration,
+}
+
 /// Makes attempts at the jobs that were claimed.
 pub(crate) struct Attempts {
     pub(crate) leases: Leases,
@@ -57,8 +64,9 @@ impl Attempts {
             Ok(work) => work,
             Err(end) => return end,
         };
+        let begun = Begun { at: Instant::now(), age: work.age };
         match self.score(work, slot, holding).await {
-            Some(ending) => self.finish(ending, holding).await,
+            Some(ending) => self.finish(ending, begun, holding).await,
             None => self.stopped(holding),
         }
     }
@@ -77,6 +85,7 @@ impl Attempts {
                     info!(job = %claim.job, epoch = %claim.epoch, %earlier, counts, "took over an attempt without end");
                 }
                 holding.started(work.rank);
+                self.metrics.waiting_seconds.observe(work.waited.as_secs_f64());
                 Ok(work)
             }
             Started::AlreadyStarted { work } => {
@@ -85,6 +94,7 @@ impl Attempts {
             }
             Started::Exhausted { lost } => {
                 self.metrics.count(AttemptOutcome::LeaseLost);
+                self.metrics.job_ended(JobStatus::Error, None);
                 warn!(job = %claim.job, %lost, "the last attempt was lost; the job ends in ERROR");
                 Err(LeaseEnd::Finish(claim))
             }
@@ -98,6 +108,7 @@ impl Attempts {
                 Err(LeaseEnd::release(claim, LOOK_AT_SUSPENDED_AFTER))
             }
             Started::Stale { newest } => {
+                self.metrics.stale.inc();
                 warn!(job = %claim.job, epoch = %claim.epoch, %newest, "the claim is older than the job's last attempt");
                 Err(LeaseEnd::release_above(claim, Duration::ZERO, newest))
             }
@@ -153,18 +164,21 @@ impl Attempts {
         match error {
             ScoringError::Permanent { code, message } => Ending::Permanent { code, message },
             ScoringError::Retryable { code, message } => Ending::Retryable { code, message, delay },
-            ScoringError::Crashed { message } => Ending::Crashed { message, delay },
+            ScoringError::Crashed { message } => {
+                self.metrics.crashes.inc();
+                Ending::Crashed { message, delay }
+            }
             ScoringError::Released { message } => Ending::Released { message, delay: PAUSE_AFTER_TROUBLE },
         }
     }
 
     /// Records how the attempt ended.
-    async fn finish(&self, ending: Ending, holding: &Holding) -> LeaseEnd {
+    async fn finish(&self, ending: Ending, begun: Begun, holding: &Holding) -> LeaseEnd {
         let claim = holding.claim;
         let verdict = ending.verdict();
         match self.records.finish(holding, ending).await {
             Some(Ok(Finished::Recorded { status, retry_after })) => {
-                self.metrics.count(verdict.outcome());
+                self.recorded(verdict.outcome(), status, begun);
                 if status == JobStatus::Queued {
                     LeaseEnd::release(claim, retry_after.unwrap_or_default())
                 } else {
@@ -182,7 +196,7 @@ impl Attempts {
             }
             Some(Err(invalid)) => {
                 error!(job = %claim.job, error = %invalid, "the result cannot be stored");
-                self.finish_unstorable(&invalid.message, holding).await
+                self.finish_unstorable(&invalid.message, begun, holding).await
             }
             None => self.unanswered(holding),
         }
@@ -200,20 +214,32 @@ impl Attempts {
     }
 
     /// Ends the job with what can be stored for certain.
-    async fn finish_unstorable(&self, reason: &str, holding: &Holding) -> LeaseEnd {
+    async fn finish_unstorable(&self, reason: &str, begun: Begun, holding: &Holding) -> LeaseEnd {
         let message = format!("the result of scoring cannot be stored: {reason}");
         let ending = Ending::Permanent { code: ErrorCode::INTERNAL, message };
-        if let Some(Ok(Finished::Recorded { .. })) = self.records.finish(holding, ending).await {
-            self.metrics.count(AttemptOutcome::Permanent);
+        if let Some(Ok(Finished::Recorded { status, .. })) = self.records.finish(holding, ending).await {
+            self.recorded(AttemptOutcome::Permanent, status, begun);
         }
         LeaseEnd::Finish(holding.claim)
+    }
+
+    /// Counts an attempt whose end is on the record, and its job if that has ended, too.
+    fn recorded(&self, outcome: AttemptOutcome, status: JobStatus, begun: Begun) {
+        let took = begun.at.elapsed();
+        self.metrics.count(outcome);
+        self.metrics.attempt_took(outcome, took.as_secs_f64());
+        self.metrics.job_ended(status, Some((begun.age + took).as_secs_f64()));
     }
 
     /// The work on a claim that was lost has been stopped. Its lease, should Redis still have it, is of no use.
     fn stopped(&self, holding: &Holding) -> LeaseEnd {
         let claim = holding.claim;
         self.metrics.stopped.inc();
-        if holding.loss() == Some(Loss::Cancelled) {
+        let loss = holding.loss();
+        if let Some(loss) = loss {
+            self.metrics.lease_lost(loss);
+        }
+        if loss == Some(Loss::Cancelled) {
             self.metrics.count(AttemptOutcome::Cancelled);
         }
         info!(job = %claim.job, epoch = %claim.epoch, "stopped: the job was cancelled or taken over");

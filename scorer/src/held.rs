@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use domain::{Claim, Rank};
 use queue::Adopt;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// The claims held. Cheap to clone; clones share them.
@@ -15,6 +17,7 @@ pub(crate) struct Held {
 
 #[derive(Debug)]
 struct Entry {
+    since: Instant,
     lost: CancellationToken,
     /// Known from when `lost` is cancelled.
     loss: Option<Loss>,
@@ -43,13 +46,19 @@ pub(crate) struct Holding {
 impl Held {
     pub(crate) fn hold(&self, claim: Claim) -> Holding {
         let lost = CancellationToken::new();
-        self.lock().insert(claim, Entry { lost: lost.clone(), loss: None, rank: None });
+        let entry = Entry { since: Instant::now(), lost: lost.clone(), loss: None, rank: None };
+        self.lock().insert(claim, entry);
         Holding { claim, lost, held: self.clone() }
     }
 
     /// Every claim held.
     pub(crate) fn all(&self) -> Vec<Claim> {
         self.lock().keys().copied().collect()
+    }
+
+    /// For how long the oldest claim has been held; zero when there is none.
+    pub(crate) fn oldest_age(&self) -> Duration {
+        self.lock().values().map(|entry| entry.since.elapsed()).max().unwrap_or_default()
     }
 
     /// The claims whose attempt has been started in Postgres.

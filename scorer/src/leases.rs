@@ -7,7 +7,7 @@ use domain::{Claim, Epoch, Pool};
 use queue::{Adopt, Adoption, Claimed, Queue, QueueError, Release, Renewal, Waiter};
 use runtime::{GroupCommit, Outage};
 
-use crate::metrics::{Call, Metrics};
+use crate::metrics::{Call, Dependency, Metrics};
 
 /// The most leases that one call ends.
 const LARGEST_BATCH: usize = 256;
@@ -44,13 +44,11 @@ impl LeaseEnd {
 
 impl Leases {
     pub(crate) fn new(queue: Queue, pool: Pool, metrics: &Metrics) -> Leases {
-        let outage = Arc::new(Outage::of("Redis"));
-        let ends = GroupCommit::spawn("lease", LARGEST_BATCH, {
+        let outage = Arc::new(Outage::shown_by("Redis", metrics.away(Dependency::REDIS)));
+        let ends = GroupCommit::measured("lease", LARGEST_BATCH, metrics.commit(Call::LEASE), {
             let (queue, pool, outage) = (queue.clone(), pool.clone(), outage.clone());
-            let sizes = metrics.batches.get_or_create_owned(&Call::LEASE);
             move |ends: Vec<LeaseEnd>| {
                 let (queue, pool, outage) = (queue.clone(), pool.clone(), outage.clone());
-                sizes.observe(ends.len() as f64);
                 async move {
                     let ended = end_all(&queue, &pool, &ends).await;
                     outage.note(&ended);

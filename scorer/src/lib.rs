@@ -114,6 +114,7 @@ pub async fn run_with(
 
     let last_call = CancellationToken::new();
     let held = Held::default();
+    metrics.slots.set(i64::try_from(settings.concurrency).unwrap_or(i64::MAX));
     let slots = Slots::new(settings.concurrency, metrics.running.clone());
     let attempts = Arc::new(Attempts {
         leases: Leases::new(queue, settings.pool, &metrics),

@@ -1,15 +1,25 @@
-//! What the scorer counts.
+//! What the scorer measures. Label values come from closed sets.
 
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
-use domain::AttemptOutcome;
+use domain::{AttemptOutcome, JobStatus};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use runtime::CommitMetrics;
+use runtime::metrics::{of_calls, of_phases, of_sizes};
+
+use crate::held::Loss;
+
+/// A gauge in seconds.
+pub(crate) type Seconds = Gauge<f64, AtomicU64>;
+
+/// A histogram by label.
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The scorer's metrics.
 #[derive(Clone, Debug)]
@@ -27,8 +37,62 @@ pub(crate) struct Metrics {
     pub(crate) stopped: Counter<u64, AtomicU64>,
     /// How long scoring took, failed or not.
     pub(crate) scoring_seconds: Histogram,
-    /// How many jobs went into one call, by kind of call.
-    pub(crate) batches: Family<Call, Histogram>,
+    /// Jobs that it may work on at once.
+    pub(crate) slots: Gauge,
+    /// Claims that Postgres refused to start: older than the job's last attempt.
+    pub(crate) stale: Counter<u64, AtomicU64>,
+    /// Processes that died of what they scored.
+    pub(crate) crashes: Counter<u64, AtomicU64>,
+    /// Since the oldest claim that it holds.
+    pub(crate) oldest_claim_age_seconds: Seconds,
+    /// From when jobs were due to when their attempts began.
+    pub(crate) waiting_seconds: Histogram,
+    leases_lost: Family<LostTo, Counter<u64, AtomicU64>>,
+    attempt_seconds: Histograms<EndedBy>,
+    jobs: Family<EndedAs, Counter<u64, AtomicU64>>,
+    job_seconds: Histograms<EndedAs>,
+    batch_sizes: Histograms<Call>,
+    batch_waits: Histograms<Call>,
+    away: Family<Dependency, Gauge>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LostTo {
+    reason: &'static str,
+}
+
+impl From<Loss> for LostTo {
+    fn from(loss: Loss) -> Self {
+        LostTo {
+            reason: match loss {
+                Loss::Cancelled => "cancelled",
+                Loss::Over => "over",
+            },
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndedAs {
+    status: &'static str,
+}
+
+impl EndedAs {
+    const DONE: EndedAs = EndedAs { status: "done" };
+    const ERROR: EndedAs = EndedAs { status: "error" };
+}
+
+/// Something that the scorer depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct Dependency {
+    of: &'static str,
+}
+
+impl Dependency {
+    /// Postgres.
+    pub(crate) const POSTGRES: Dependency = Dependency { of: "postgres" };
+    /// Redis.
+    pub(crate) const REDIS: Dependency = Dependency { of: "redis" };
 }
 
 /// How an attempt ended, by the name that the table of attempts has for it.
@@ -78,7 +142,18 @@ impl Default for Metrics {
             stopped: Counter::default(),
             // 100 µs to 105 s.
             scoring_seconds: Histogram::new(exponential_buckets(0.0001, 4.0, 11)),
-            batches: Family::new_with_constructor(|| Histogram::new(exponential_buckets(1.0, 2.0, 10))),
+            slots: Gauge::default(),
+            stale: Counter::default(),
+            crashes: Counter::default(),
+            oldest_claim_age_seconds: Seconds::default(),
+            waiting_seconds: of_phases(),
+            leases_lost: Family::default(),
+            attempt_seconds: Family::new_with_constructor(of_phases),
+            jobs: Family::default(),
+            job_seconds: Family::new_with_constructor(of_phases),
+            batch_sizes: Family::new_with_constructor(of_sizes),
+            batch_waits: Family::new_with_constructor(of_calls),
+            away: Family::default(),
         }
     }
 }
@@ -87,32 +162,112 @@ impl Metrics {
     /// The metrics, and the registry that shows them.
     pub(crate) fn registered() -> (Metrics, Registry) {
         let metrics = Metrics::default();
-        let mut registry = Registry::with_prefix("assay_scorer");
-        registry.register("claims", "Jobs claimed", metrics.claims.clone());
-        registry.register("running", "Jobs that occupy a slot", metrics.running.clone());
         // All of them from the start, so that a rate is known from the first on.
         for outcome in AttemptOutcome::ALL {
-            metrics.attempts.get_or_create(&EndedBy { outcome: Outcome(outcome) }).inc_by(0);
+            let ended = EndedBy { outcome: Outcome(outcome) };
+            metrics.attempts.get_or_create(&ended).inc_by(0);
+            drop(metrics.attempt_seconds.get_or_create(&ended));
         }
+        for loss in [Loss::Cancelled, Loss::Over] {
+            metrics.leases_lost.get_or_create(&loss.into()).inc_by(0);
+        }
+        for status in [EndedAs::DONE, EndedAs::ERROR] {
+            metrics.jobs.get_or_create(&status).inc_by(0);
+            drop(metrics.job_seconds.get_or_create(&status));
+        }
+        let mut registry = runtime::metrics::registry(env!("CARGO_PKG_VERSION"));
+        metrics.register(registry.sub_registry_with_prefix("assay_scorer"));
+        (metrics, registry)
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        registry.register("claims", "Jobs claimed", self.claims.clone());
+        registry.register("running", "Jobs that occupy a slot", self.running.clone());
+        registry.register("slots", "Jobs that may be worked on at once", self.slots.clone());
         registry.register(
             "attempts",
             "Attempts ended, as the table of attempts names it: by whoever records it, a cancelled one by whoever ran it",
-            metrics.attempts.clone(),
+            self.attempts.clone(),
+        );
+        registry.register("refused", "Writes refused: the job was another's by then", self.refused.clone());
+        registry.register("stopped", "Work stopped: cancelled or taken over", self.stopped.clone());
+        registry.register(
+            "stale",
+            "Claims that Postgres refused to start: older than the job's last attempt",
+            self.stale.clone(),
+        );
+        registry.register("crashes", "Processes that died of what they scored", self.crashes.clone());
+        registry.register("leases_lost", "Leases lost while work was under way", self.leases_lost.clone());
+        registry.register(
+            "oldest_claim_age_seconds",
+            "Since the oldest claim that is held, as last looked at when leases were renewed",
+            self.oldest_claim_age_seconds.clone(),
         );
         registry.register(
-            "refused",
-            "Writes refused: the job was another's by then",
-            metrics.refused.clone(),
+            "waiting_seconds",
+            "From when a job was accepted, or its delay or backoff was over, to when its attempt began",
+            self.waiting_seconds.clone(),
         );
-        registry.register("stopped", "Work stopped: cancelled or taken over", metrics.stopped.clone());
-        registry.register("scoring_seconds", "How long scoring took", metrics.scoring_seconds.clone());
-        registry.register("batch_size", "Jobs in one call", metrics.batches.clone());
-        (metrics, registry)
+        registry.register("scoring_seconds", "How long scoring took", self.scoring_seconds.clone());
+        registry.register(
+            "attempt_seconds",
+            "From when an attempt began to when its end was recorded",
+            self.attempt_seconds.clone(),
+        );
+        registry.register("jobs", "Jobs ended by this scorer's attempts", self.jobs.clone());
+        registry.register(
+            "job_seconds",
+            "From when a job was accepted to when its end was recorded",
+            self.job_seconds.clone(),
+        );
+        registry.register("batch_size", "Jobs in one call", self.batch_sizes.clone());
+        registry.register(
+            "batch_wait_seconds",
+            "How long jobs waited for their call to begin",
+            self.batch_waits.clone(),
+        );
+        registry.register("away", "Whether something that the scorer depends on is away", self.away.clone());
     }
 
     /// One more attempt ended so.
     pub(crate) fn count(&self, outcome: AttemptOutcome) {
         self.attempts.get_or_create(&EndedBy { outcome: Outcome(outcome) }).inc();
+    }
+
+    /// An attempt that began here took so long.
+    pub(crate) fn attempt_took(&self, outcome: AttemptOutcome, seconds: f64) {
+        self.attempt_seconds.get_or_create(&EndedBy { outcome: Outcome(outcome) }).observe(seconds);
+    }
+
+    /// A job is now in this status; nothing when it has not ended. Its age is known unless nobody knows its attempt.
+    pub(crate) fn job_ended(&self, status: JobStatus, age_seconds: Option<f64>) {
+        let ended = match status {
+            JobStatus::Done => EndedAs::DONE,
+            JobStatus::Error => EndedAs::ERROR,
+            JobStatus::Queued | JobStatus::Running => return,
+        };
+        self.jobs.get_or_create(&ended).inc();
+        if let Some(seconds) = age_seconds {
+            self.job_seconds.get_or_create(&ended).observe(seconds);
+        }
+    }
+
+    /// A lease was lost for this reason.
+    pub(crate) fn lease_lost(&self, loss: Loss) {
+        self.leases_lost.get_or_create(&loss.into()).inc();
+    }
+
+    /// What is measured of a group commit.
+    pub(crate) fn commit(&self, call: Call) -> CommitMetrics {
+        CommitMetrics {
+            sizes: self.batch_sizes.get_or_create_owned(&call),
+            waits: self.batch_waits.get_or_create_owned(&call),
+        }
+    }
+
+    /// The gauge of whether something that the scorer depends on is away.
+    pub(crate) fn away(&self, of: Dependency) -> Gauge {
+        self.away.get_or_create_owned(&of)
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::error;
 
 use crate::apart::together_or_apart;
 use crate::held::Holding;
-use crate::metrics::{Call, Metrics};
+use crate::metrics::{Call, Dependency, Metrics};
 
 /// The most attempts that one statement starts or ends.
 const LARGEST_BATCH: usize = 256;
@@ -45,22 +45,18 @@ impl Records {
         last_call: CancellationToken,
         metrics: &Metrics,
     ) -> Records {
-        let outage = Arc::new(Outage::of("Postgres"));
-        let starts = GroupCommit::spawn("start", LARGEST_BATCH, {
+        let outage = Arc::new(Outage::shown_by("Postgres", metrics.away(Dependency::POSTGRES)));
+        let starts = GroupCommit::measured("start", LARGEST_BATCH, metrics.commit(Call::START), {
             let (store, outage) = (store.clone(), outage.clone());
-            let sizes = metrics.batches.get_or_create_owned(&Call::START);
             move |requests: Vec<StartRequest>| {
                 let (store, outage) = (store.clone(), outage.clone());
-                sizes.observe(requests.len() as f64);
                 async move { noted(&outage, together_or_apart(&requests, |some| store.start(some)).await) }
             }
         });
-        let finishes = GroupCommit::spawn("finish", LARGEST_BATCH, {
+        let finishes = GroupCommit::measured("finish", LARGEST_BATCH, metrics.commit(Call::FINISH), {
             let (store, outage) = (store.clone(), outage.clone());
-            let sizes = metrics.batches.get_or_create_owned(&Call::FINISH);
             move |requests: Vec<FinishRequest>| {
                 let (store, outage) = (store.clone(), outage.clone());
-                sizes.observe(requests.len() as f64);
                 async move { noted(&outage, together_or_apart(&requests, |some| store.finish(some)).await) }
             }
         });

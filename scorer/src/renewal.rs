@@ -25,6 +25,7 @@ pub(crate) async fn renew_for_ever(attempts: Arc<Attempts>) {
 
 async fn renew(attempts: &Attempts) {
     let claims = attempts.held.all();
+    attempts.metrics.oldest_claim_age_seconds.set(attempts.held.oldest_age().as_secs_f64());
     if claims.is_empty() {
         return;
     }

@@ -5,7 +5,9 @@ use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
+use prometheus_client::metrics::histogram::Histogram;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
 
 /// Turns many small writes into few large ones without a timer.
 ///
@@ -21,6 +23,7 @@ pub struct GroupCommit<T, R, E> {
 
 struct Waiting<T, R, E> {
     item: T,
+    since: Instant,
     result: oneshot::Sender<Result<R, GroupCommitError<E>>>,
 }
 
@@ -33,6 +36,22 @@ impl<T, R, E> Clone for GroupCommit<T, R, E> {
 impl<T, R, E> fmt::Debug for GroupCommit<T, R, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GroupCommit").finish_non_exhaustive()
+    }
+}
+
+/// What is measured of a group commit.
+#[derive(Clone, Debug)]
+pub struct CommitMetrics {
+    /// How many items went into one flush.
+    pub sizes: Histogram,
+    /// How long each item waited until its flush began, in seconds.
+    pub waits: Histogram,
+}
+
+impl CommitMetrics {
+    fn observe(&self, waits: impl ExactSizeIterator<Item = f64>) {
+        self.sizes.observe(u32::try_from(waits.len()).unwrap_or(u32::MAX).into());
+        waits.for_each(|seconds| self.waits.observe(seconds));
     }
 }
 
@@ -63,8 +82,35 @@ where
         F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<R>, E>> + Send + 'static,
     {
+        Self::start(name, largest_batch, None, flush)
+    }
+
+    /// Like [`GroupCommit::spawn`], and says how large its batches are and how long items wait.
+    pub fn measured<F, Fut>(
+        name: &'static str,
+        largest_batch: usize,
+        metrics: CommitMetrics,
+        flush: F,
+    ) -> Self
+    where
+        F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<R>, E>> + Send + 'static,
+    {
+        Self::start(name, largest_batch, Some(metrics), flush)
+    }
+
+    fn start<F, Fut>(
+        name: &'static str,
+        largest_batch: usize,
+        metrics: Option<CommitMetrics>,
+        flush: F,
+    ) -> Self
+    where
+        F: Fn(Vec<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<R>, E>> + Send + 'static,
+    {
         let (items, waiting) = mpsc::channel(largest_batch);
-        tokio::spawn(flush_until_closed(name, largest_batch, waiting, flush));
+        tokio::spawn(flush_until_closed(name, largest_batch, metrics, waiting, flush));
         GroupCommit { items }
     }
 
@@ -74,7 +120,10 @@ where
     /// The error of the flush that held it, for every item of that flush.
     pub async fn submit(&self, item: T) -> Result<R, GroupCommitError<E>> {
         let (result, answer) = oneshot::channel();
-        self.items.send(Waiting { item, result }).await.map_err(|_| GroupCommitError::Stopped)?;
+        self.items
+            .send(Waiting { item, since: Instant::now(), result })
+            .await
+            .map_err(|_| GroupCommitError::Stopped)?;
         answer.await.map_err(|_| GroupCommitError::Stopped)?
     }
 }
@@ -82,6 +131,7 @@ where
 async fn flush_until_closed<T, R, E, F, Fut>(
     name: &'static str,
     largest_batch: usize,
+    metrics: Option<CommitMetrics>,
     mut waiting: mpsc::Receiver<Waiting<T, R, E>>,
     flush: F,
 ) where
@@ -91,6 +141,10 @@ async fn flush_until_closed<T, R, E, F, Fut>(
 {
     let mut batch = Vec::with_capacity(largest_batch);
     while waiting.recv_many(&mut batch, largest_batch).await > 0 {
+        if let Some(metrics) = &metrics {
+            let now = Instant::now();
+            metrics.observe(batch.iter().map(|waiting| (now - waiting.since).as_secs_f64()));
+        }
         let (items, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.item, w.result)).unzip();
         let outcome = AssertUnwindSafe(async { flush(items).await }).catch_unwind().await;
         let answers: Vec<Result<R, GroupCommitError<E>>> = match outcome {
@@ -111,6 +165,8 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use futures::future::join_all;
+    use prometheus_client::encoding::text::encode;
+    use prometheus_client::registry::Registry;
     use tokio::sync::Notify;
 
     use super::*;
@@ -152,6 +208,46 @@ mod tests {
         }
         assert_eq!(first.await.expect("no panic"), Ok(0));
         assert_eq!(*sizes.lock().expect("no panic while held"), [1, 4, 2]);
+    }
+
+    #[tokio::test]
+    async fn sizes_and_waits_are_measured() {
+        let metrics = CommitMetrics { sizes: crate::metrics::of_sizes(), waits: crate::metrics::of_calls() };
+        let (entered, proceed) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let commit = {
+            let (entered, proceed) = (entered.clone(), proceed.clone());
+            GroupCommit::<u32, u32, Infallible>::measured("hold", 8, metrics.clone(), move |items| {
+                let (entered, proceed) = (entered.clone(), proceed.clone());
+                async move {
+                    entered.notify_one();
+                    proceed.notified().await;
+                    Ok(items)
+                }
+            })
+        };
+        let mut first = Box::pin(commit.submit(0));
+        assert!(futures::poll!(&mut first).is_pending());
+        entered.notified().await;
+        // These wait for the first, for 10 ms at the least.
+        let mut rest = Box::pin(join_all((1..=3).map(|n| commit.submit(n))));
+        assert!(futures::poll!(&mut rest).is_pending());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        proceed.notify_one();
+        entered.notified().await;
+        proceed.notify_one();
+        assert_eq!(first.await, Ok(0));
+        rest.await;
+        let mut registry = Registry::default();
+        registry.register("sizes", "of batches", metrics.sizes);
+        registry.register("waits", "of items", metrics.waits);
+        let mut shown = String::new();
+        encode(&mut shown, &registry).expect("text");
+        let value = |name: &str| shown.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        assert_eq!(
+            [value("sizes_count"), value("sizes_sum"), value("waits_count")],
+            [2.0, 4.0, 4.0].map(Some)
+        );
+        assert!(value("waits_sum") >= Some(0.03), "{shown}");
     }
 
     #[tokio::test]

@@ -3,12 +3,14 @@
 
 pub mod group_commit;
 pub mod health;
+pub mod metrics;
 pub mod outage;
+mod process;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
 
-pub use group_commit::{GroupCommit, GroupCommitError};
+pub use group_commit::{CommitMetrics, GroupCommit, GroupCommitError};
 pub use health::{Health, serve_health};
 pub use outage::{Outage, in_full};
 pub use shutdown::Shutdown;

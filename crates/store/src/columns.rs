@@ -80,6 +80,12 @@ pub(crate) fn from_milliseconds(milliseconds: i64) -> Duration {
     Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }
 
+/// A DOUBLE PRECISION column in seconds; what lies in the past is zero, and so is NULL.
+pub(crate) fn seconds(row: &PgRow, column: &str) -> Result<Duration, sqlx::Error> {
+    let seconds: Option<f64> = row.try_get(column)?;
+    Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or_default())
+}
+
 /// A duration as a parameter, in milliseconds.
 pub(crate) fn to_milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)

@@ -25,6 +25,7 @@ mod error;
 mod finish;
 mod held;
 mod history;
+mod lag;
 mod migrations;
 mod mirroring;
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use error::{BatchResult, InvalidItem, StoreError, Unavailability};
 pub use finish::{Ending, FinishRequest, Finished};
 pub use held::Tenure;
 pub use history::ExportedJob;
+pub use lag::Lag;
 pub use migrations::{MigrationError, PreparationError, SchemaError, migrate};
 pub use mirroring::LiveResource;
 pub use queueing::ToQueue;

@@ -55,10 +55,11 @@ async fn no_statement_reads_a_large_table_from_end_to_end() -> Result<()> {
 }
 
 /// Walks that are meant, each of an index that holds only what is to be walked.
-const WALKS: [&str; 5] = [
+const WALKS: [&str; 6] = [
     "scoring_unqueued_pkey",
     "scoring_jobs_unmirrored",
     "scoring_jobs_live",
+    "scoring_jobs_unsettled",
     "scoring_batches_unmirrored",
     "scoring_batches_live",
 ];
@@ -216,6 +217,7 @@ async fn call_everything(store: &Store) -> Result<()> {
         store.finish(std::slice::from_ref(&finish)).await?;
     }
     store.changed(None, 10).await?;
+    store.lag().await?;
     store.mark_status_mirrored(&[(job, 9)]).await?;
     store.expired(None, 10).await?;
     store.live_resources_page(None, 10).await?;

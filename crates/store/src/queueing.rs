@@ -23,6 +23,8 @@ pub struct ToQueue {
     pub epoch: Epoch,
     /// It is running under that epoch, so it belongs among the leases.
     pub leased: bool,
+    /// The W3C trace context of the request that made it.
+    pub traceparent: Option<String>,
 }
 
 impl FromRow<'_, PgRow> for ToQueue {
@@ -34,6 +36,7 @@ impl FromRow<'_, PgRow> for ToQueue {
             delay: columns::milliseconds(row, "delay_ms")?,
             epoch: columns::epoch(row, "lease_epoch")?,
             leased: row.try_get("leased")?,
+            traceparent: row.try_get("traceparent")?,
         })
     }
 }
@@ -41,7 +44,7 @@ impl FromRow<'_, PgRow> for ToQueue {
 /// The columns of a [`ToQueue`], of a table called `j`.
 macro_rules! to_queue_columns {
     () => {
-        "j.id, j.pool, j.priority, j.created_at, j.lease_epoch, j.status = 'RUNNING' AS leased, \
+        "j.id, j.pool, j.priority, j.created_at, j.lease_epoch, j.status = 'RUNNING' AS leased, j.traceparent, \
          ceil(extract(epoch FROM j.not_before - now()) * 1000)::bigint AS delay_ms"
     };
 }
@@ -74,7 +77,17 @@ const MARK_QUEUED: &str = "
 WITH held AS (
   SELECT job_id FROM scoring_unqueued WHERE job_id = ANY($1) FOR UPDATE SKIP LOCKED
 )
-DELETE FROM scoring_unqueued u USING held WHERE u.job_id = ANY (ARRAY[held.job_id])";
+DELETE FROM scoring_unqueued u USING held WHERE u.job_id = ANY (ARRAY[held.job_id])
+RETURNING extract(epoch FROM clock_timestamp() - u.since)::double precision AS waited";
+
+/// How long a job waited to be queued.
+struct Waited(Duration);
+
+impl FromRow<'_, PgRow> for Waited {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Waited(columns::seconds(row, "waited")?))
+    }
+}
 
 // In the order of the index of active jobs.
 const ACTIVE_PAGE: &str = concat!(
@@ -123,13 +136,14 @@ impl Store {
         self.all(sqlx::query_as(UNQUEUED_OF_BATCH).bind(batch).bind(i64::from(limit))).await
     }
 
-    /// Notes that these jobs are on Redis. Call it after they are. Returns of how many that was not known; those that
-    /// somebody else is noting right now are not counted.
+    /// Notes that these jobs are on Redis. Call it after they are. Returns, of each of which that was not known, how long
+    /// ago it was accepted (or no longer held back); those that somebody else is noting right now are left out.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn mark_queued(&self, jobs: &[JobId]) -> Result<u64, StoreError> {
-        self.execute(sqlx::query(MARK_QUEUED).bind(jobs)).await
+    pub async fn mark_queued(&self, jobs: &[JobId]) -> Result<Vec<Duration>, StoreError> {
+        let noted: Vec<Waited> = self.all(sqlx::query_as(MARK_QUEUED).bind(jobs)).await?;
+        Ok(noted.into_iter().map(|Waited(waited)| waited).collect())
     }
 
     /// The jobs of a pool that belong on Redis, in an order of their own, after the one given: to rebuild or audit it.

@@ -123,6 +123,7 @@ impl JobRow {
             delay: self.delay,
             epoch: self.epoch,
             leased,
+            traceparent: self.traceparent.clone(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Starting attempts: `domain::transition::start` as one statement.
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use domain::transition::TakenOver;
 use domain::{AttemptOutcome, Epoch, JobId, JobStatus, Rank};
@@ -43,6 +44,13 @@ pub struct Work {
     pub rubric_version: String,
     /// The submission's content as JSON text.
     pub content: String,
+    /// How long it has been due: since it was accepted, or since the end of its delay or backoff. Zero when the attempt
+    /// took over from another.
+    pub waited: Duration,
+    /// How long ago it was accepted.
+    pub age: Duration,
+    /// The W3C trace context of the request that made it.
+    pub traceparent: Option<String>,
 }
 
 /// What came of the wish to start a job; see `domain::transition::Start`.
@@ -87,8 +95,8 @@ WITH item AS (
   WITH ORDINALITY AS t (job, epoch, expired, scorer, ord)
 ), held AS (
   SELECT j.id, j.submission_id, j.status, j.suspended, j.attempt, j.max_attempts, j.lease_epoch,
-    j.scorer AS holder, j.created_at, j.started_at, j.backoff_seconds, j.timeout_seconds, j.priority, j.rubric,
-    j.rubric_version
+    j.scorer AS holder, j.created_at, j.started_at, j.not_before, j.backoff_seconds, j.timeout_seconds, j.priority,
+    j.rubric, j.rubric_version, j.traceparent
   FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
   ORDER BY i.job FOR NO KEY UPDATE OF j
 ), seen AS (
@@ -137,7 +145,10 @@ WITH item AS (
 )
 SELECT d.job, d.decision, d.lost, d.status, d.lease_epoch,
   CASE decision WHEN 'started' THEN next_attempt ELSE attempt END AS attempt, d.backoff_seconds, d.timeout_seconds,
-  d.priority, d.created_at, d.rubric, d.rubric_version,
+  d.priority, d.created_at, d.rubric, d.rubric_version, d.traceparent,
+  extract(epoch FROM clock_timestamp() - d.created_at)::double precision AS age,
+  CASE WHEN d.status = 'QUEUED'
+    THEN extract(epoch FROM clock_timestamp() - greatest(d.created_at, d.not_before))::double precision END AS waited,
   CASE WHEN sum(octet_length(c.words)) OVER (ORDER BY d.ord) <= $5 THEN c.words END AS content
 FROM decided d LEFT JOIN content c USING (ord)
 ORDER BY d.ord";
@@ -191,6 +202,9 @@ fn work(row: &PgRow, content: String) -> Result<Work, sqlx::Error> {
         rubric: row.try_get("rubric")?,
         rubric_version: row.try_get("rubric_version")?,
         content,
+        waited: columns::seconds(row, "waited")?,
+        age: columns::seconds(row, "age")?,
+        traceparent: row.try_get("traceparent")?,
     })
 }
 

@@ -16,6 +16,8 @@ use uuid::Uuid;
 use super::reconcile::{after_error, reconcile};
 use crate::cluster::Seen;
 use crate::context::Context;
+use crate::metrics::OfKind;
+use crate::reconciling::measured;
 use crate::redrive;
 use crate::watching::{each_time, watch};
 
@@ -46,11 +48,13 @@ pub(super) async fn reconcile_all(
     Signals { deleted, listed, forgotten }: Signals,
 ) {
     let reader = cache.as_reader();
-    let naming = context.clone();
+    let (naming, arriving) = (context.clone(), context.clone());
+    context.arrived_jobs.clear();
     let changes = watch(context.watched::<ScoringJob>(), cache)
         .inspect(move |event| match event {
             Ok(Event::InitDone) => listed.notify_one(),
             Ok(Event::Delete(resource)) => {
+                naming.arrived_jobs.gone(resource);
                 if let Ok(reference) = naming.reference(resource) {
                     let named_job = naming.named_id(&reference);
                     // Without a receiver leadership is ending, and the next leader compares.
@@ -61,11 +65,24 @@ pub(super) async fn reconcile_all(
         })
         .applied_objects()
         // A status is written by this process alone: only a changed spec, or a wish, needs another look.
-        .predicate_filter(predicates::generation.combine(redrive::asked), Default::default());
+        .predicate_filter(predicates::generation.combine(redrive::asked), Default::default())
+        .inspect(move |changed| {
+            if let Ok(resource) = changed {
+                arriving.arrived_jobs.seen(resource);
+            }
+        });
     Controller::for_stream(changes, reader)
         .with_config(controller::Config::default().concurrency(CONCURRENT_RECONCILIATIONS))
         .reconcile_all_on(each_time(forgotten))
-        .run(reconcile, after_error, context)
+        .run(
+            async |resource, context| {
+                let (arrivals, metrics) = (&context.arrived_jobs, &context.metrics);
+                let work = reconcile(resource.clone(), context.clone());
+                measured(OfKind::JOB, resource.as_ref(), arrivals, metrics, work).await
+            },
+            after_error,
+            context,
+        )
         .for_each(|outcome| async move {
             if let Err(error) = outcome {
                 debug!(error = in_full(&error), "a ScoringJob is not reconciled yet");

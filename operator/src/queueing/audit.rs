@@ -57,6 +57,7 @@ async fn look_and_restore(
     } else if audit_is_due {
         let missing = restore_missing(keeper, pool).await?;
         if missing > 0 {
+            keeper.metrics.restored.inc_by(missing);
             warn!(%pool, jobs = missing, "the queue had lost jobs; they are back");
         }
         let left = remove_ended(keeper, pool).await?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::Pool;
 use runtime::{Outage, Shutdown};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
@@ -14,17 +15,17 @@ use super::QueueKeeper;
 use super::audit::keep_true;
 
 /// Keeps the queues of the configured pools true, and of every other that has active jobs: a gateway may know more
-/// pools than this operator does. Runs until the process stops.
+/// pools than this operator does. Runs until the process stops. `pools` has the configured ones, and is told of others.
 pub(crate) async fn keep_all_true(
     keeper: QueueKeeper,
-    configured: Vec<Pool>,
+    pools: watch::Sender<Vec<Pool>>,
     audit_every: Duration,
     shutdown: Shutdown,
 ) {
     let mut known: HashSet<Pool> = HashSet::new();
     let mut kept = JoinSet::new();
     let keep = |pool: &Pool| keep_true(keeper.clone(), pool.clone(), audit_every, shutdown.clone());
-    for pool in configured {
+    for pool in pools.borrow().clone() {
         if known.insert(pool.clone()) {
             kept.spawn(keep(&pool));
         }
@@ -44,6 +45,7 @@ pub(crate) async fn keep_all_true(
                     if known.insert(pool.clone()) {
                         warn!(%pool, "jobs of a pool that is not configured here: its queue is kept true all the same");
                         kept.spawn(keep(&pool));
+                        pools.send_modify(|pools| pools.push(pool));
                     }
                 }
             }

@@ -9,6 +9,7 @@ mod database;
 mod dead_letters;
 mod definitions;
 mod immutability;
+mod lag;
 mod lost_answers;
 mod migrating;
 mod mirroring;
