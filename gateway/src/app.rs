@@ -8,10 +8,13 @@ use store::Store;
 use tokio::sync::Notify;
 
 use crate::accept::Acceptor;
+use crate::authentication::Authentication;
 use crate::metrics::Metrics;
 
 /// What the routes share.
 pub(crate) struct App {
+    /// Who asks; everyone is [anyone](crate::caller::Caller::anyone) without it.
+    pub(crate) authentication: Option<Authentication>,
     /// The record.
     pub(crate) store: Store,
     /// The way into it for single jobs.

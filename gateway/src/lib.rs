@@ -5,6 +5,7 @@
 
 mod accept;
 mod app;
+mod authentication;
 mod caller;
 mod cluster;
 mod extract;
@@ -22,5 +23,6 @@ mod schema;
 mod settings;
 mod traceparent;
 
+pub use authentication::{AuthenticationContradiction, AuthenticationFlags, MintFlags};
 pub use run::{Listeners, run};
 pub use settings::{Contradiction, Settings};

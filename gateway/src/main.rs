@@ -1,12 +1,29 @@
-//! The gateway: HTTP in front of the record, and the relay behind it.
+//! The gateway: HTTP in front of the record, and the relay behind it. Or makes a token for development.
 
 use clap::Parser;
-use gateway::{Listeners, Settings};
+use gateway::{Listeners, MintFlags, Settings};
 use runtime::Shutdown;
 
+/// Makes a token for development, signed with the gateway's secret, and prints it.
+#[derive(Parser)]
+#[command(name = "gateway token")]
+struct Token {
+    #[command(flatten)]
+    flags: MintFlags,
+}
+
+fn main() -> anyhow::Result<()> {
+    let words: Vec<_> = std::env::args_os().collect();
+    // A parser of its own rather than a subcommand: what serving needs is required, but not for this.
+    if words.get(1).is_some_and(|word| word == "token") {
+        println!("{}", Token::parse_from(&words[1..]).flags.mint()?);
+        return Ok(());
+    }
+    serve(Settings::parse_from(words))
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let settings = Settings::parse();
+async fn serve(settings: Settings) -> anyhow::Result<()> {
     settings.telemetry.start()?;
     let listeners = Listeners::bind(&settings).await?;
     gateway::run(settings, listeners, Shutdown::on_signals()?).await

@@ -13,6 +13,10 @@ use tracing::error;
 /// A stable, machine-readable name of what is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Code {
+    Unauthenticated,
+    InvalidToken,
+    UnusableClaims,
+    AuthenticationUnavailable,
     MalformedJson,
     InvalidBody,
     InvalidId,
@@ -48,6 +52,10 @@ pub(crate) enum Code {
 impl Code {
     fn as_str(self) -> &'static str {
         match self {
+            Code::Unauthenticated => "unauthenticated",
+            Code::InvalidToken => "invalid_token",
+            Code::UnusableClaims => "unusable_claims",
+            Code::AuthenticationUnavailable => "authentication_unavailable",
             Code::MalformedJson => "malformed_json",
             Code::InvalidBody => "invalid_body",
             Code::InvalidId => "invalid_id",
@@ -84,6 +92,8 @@ impl Code {
     /// 400: cannot be read. 422: can be read, and asks for what cannot be.
     fn status(self) -> StatusCode {
         match self {
+            Code::Unauthenticated | Code::InvalidToken => StatusCode::UNAUTHORIZED,
+            Code::UnusableClaims => StatusCode::FORBIDDEN,
             Code::MalformedJson | Code::InvalidBody | Code::InvalidId | Code::InvalidQuery => {
                 StatusCode::BAD_REQUEST
             }
@@ -111,7 +121,7 @@ impl Code {
             | Code::UnknownPool
             | Code::UnknownRubric => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Code::DatabaseUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::DatabaseUnavailable | Code::AuthenticationUnavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -145,6 +155,23 @@ impl Problem {
         Problem::internal()
     }
 
+    /// What a 401 asks for (RFC 6750, 3).
+    fn challenge(&self) -> Option<HeaderValue> {
+        match self.code {
+            Code::Unauthenticated => Some(HeaderValue::from_static(r#"Bearer realm="assay""#)),
+            Code::InvalidToken => {
+                // What may stand between the quotes: ASCII that can be seen, without quotes and backslashes.
+                let plain = |letter: &char| matches!(letter, ' '..='~') && !matches!(letter, '"' | '\\');
+                let description: String = self.detail.chars().filter(plain).collect();
+                let challenge = format!(
+                    r#"Bearer realm="assay", error="invalid_token", error_description="{description}""#
+                );
+                HeaderValue::try_from(challenge).ok()
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn internal() -> Problem {
         Problem::new(Code::Internal, "The gateway met a defect of its own; its log says more.")
     }
@@ -176,6 +203,9 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        if let Some(challenge) = self.challenge() {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use crate::app::SharedApp;
-use crate::caller::authenticate;
+use crate::authentication::authenticate;
 use crate::problem::{Code, Problem};
 use crate::routes::{dead_letters, scoring, submissions};
 
@@ -64,7 +64,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route(REDRIVE_MANY, post(dead_letters::redrive_many))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(authenticate))
+        .layer(middleware::from_fn_with_state(app.clone(), authenticate))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), count))
         .with_state(app)

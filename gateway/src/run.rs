@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::accept::Acceptor;
 use crate::app::App;
+use crate::authentication::Authentication;
 use crate::cluster::Cluster;
 use crate::leaving::leave_when_stopping;
 use crate::metrics::Metrics;
@@ -55,6 +56,7 @@ impl Listeners {
 pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     settings.check()?;
     runtime::use_ring();
+    let authentication = Authentication::start(&settings.authentication)?;
     let mut registry = runtime::metrics::registry(env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(&mut registry);
     let store = Store::connect(&settings.store()).context("--database-url")?;
@@ -94,6 +96,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
 
     let deadline = settings.request_timeout;
     let app = Arc::new(App {
+        authentication,
         store: store.clone(),
         acceptor: Acceptor::start(store.clone(), deadline, recorded.clone(), postgres, metrics.clone()),
         recorded,

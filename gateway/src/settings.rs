@@ -9,9 +9,11 @@ use domain::duration;
 use runtime::Telemetry;
 use store::{DatabaseFlags, PooledMigration};
 
+use crate::authentication::{AuthenticationContradiction, AuthenticationFlags};
+
 /// The gateway of Assay: takes submissions and requests for scores over HTTP.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gateway", version)]
+#[command(name = "gateway", version, after_help = "`gateway token` makes a token for development instead.")]
 pub struct Settings {
     /// Where to serve the API.
     #[arg(long, env = "ASSAY_LISTEN", default_value = "0.0.0.0:8080")]
@@ -62,6 +64,9 @@ pub struct Settings {
     /// How long requests under way, and then the relay, may take to finish after that.
     #[arg(long, env = "ASSAY_DRAIN_GRACE", default_value = "20s", value_parser = duration::parse)]
     pub drain_grace: Duration,
+    /// Who may ask.
+    #[command(flatten)]
+    pub authentication: AuthenticationFlags,
     /// How to log.
     #[command(flatten)]
     pub telemetry: Telemetry,
@@ -73,6 +78,9 @@ pub enum Contradiction {
     /// The schema could not be migrated.
     #[error(transparent)]
     PooledMigration(#[from] PooledMigration),
+    /// Callers could not be told apart.
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationContradiction),
     /// Relaying takes two, requests need others beside them.
     #[error("ASSAY_DATABASE_CONNECTIONS is {0}: at least 4 are needed")]
     FewConnections(u32),
@@ -111,6 +119,7 @@ impl Settings {
     /// The first contradiction found.
     pub fn check(&self) -> Result<(), Contradiction> {
         self.database.check_migration()?;
+        self.authentication.check()?;
         if self.database_connections < 4 {
             return Err(Contradiction::FewConnections(self.database_connections));
         }

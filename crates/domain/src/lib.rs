@@ -21,6 +21,7 @@ pub mod retry;
 pub mod rubric;
 pub mod status;
 pub mod submission;
+pub mod tenant;
 pub mod transition;
 
 pub use attempt::{AttemptOutcome, ErrorCode};
@@ -34,6 +35,7 @@ pub use priority::Priority;
 pub use rank::Rank;
 pub use retry::RetryPolicy;
 pub use status::JobStatus;
+pub use tenant::Tenant;
 
 /// Identifies one scoring job. The gateway's are UUIDv7; a job made with kubectl has its resource's `metadata.uid`.
 pub type JobId = uuid::Uuid;

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::SubmissionId;
+use domain::{SubmissionId, Tenant};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use store::SubmissionStatus;
@@ -23,9 +23,6 @@ pub(crate) struct Request {
     tenant: Option<String>,
 }
 
-/// The longest name of a tenant.
-const LONGEST_TENANT: usize = 253;
-
 /// Creates a submission, open to change unless it is to be submitted at once.
 pub(crate) async fn create(
     State(app): State<SharedApp>,
@@ -33,9 +30,8 @@ pub(crate) async fn create(
 ) -> Result<Response, Problem> {
     let Request { content, submit, tenant } = request;
     let tenant = tenant.as_deref().unwrap_or("default");
-    if tenant.is_empty() || tenant.len() > LONGEST_TENANT || tenant.contains('\0') {
-        let detail = format!("tenant must have 1 to {LONGEST_TENANT} bytes and no NUL character.");
-        return Err(Problem::new(Code::InvalidTenant, detail));
+    if let Err(invalid) = tenant.parse::<Tenant>() {
+        return Err(Problem::new(Code::InvalidTenant, format!("tenant: {invalid}.")));
     }
     check_content(content.get().as_bytes())?;
     let id = SubmissionId::now_v7();
