@@ -20,9 +20,11 @@ mod router;
 mod routes;
 mod run;
 mod schema;
+mod server;
 mod settings;
 mod traceparent;
 
 pub use authentication::{AuthenticationContradiction, AuthenticationFlags, MintFlags};
 pub use run::{Listeners, run};
+pub use server::{ServerArgs, ServerContradiction};
 pub use settings::{Contradiction, Settings};

@@ -37,6 +37,16 @@ struct Dependency {
     of: &'static str,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Waiting {
+    state: &'static str,
+}
+
 /// Everything counted.
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -49,6 +59,9 @@ pub(crate) struct Metrics {
     backlog: Gauge,
     live: Gauge<u64, AtomicU64>,
     away: Family<Dependency, Gauge>,
+    connections: Gauge,
+    connections_refused: Family<Reason, Counter>,
+    connections_timed_out: Family<Waiting, Counter>,
 }
 
 impl Metrics {
@@ -63,6 +76,9 @@ impl Metrics {
             backlog: Gauge::default(),
             live: Gauge::default(),
             away: Family::default(),
+            connections: Gauge::default(),
+            connections_refused: Family::default(),
+            connections_timed_out: Family::default(),
         };
         let registry = registry.sub_registry_with_prefix("assay_gateway");
         registry.register(
@@ -102,7 +118,33 @@ impl Metrics {
             "Whether something that the gateway depends on is away",
             metrics.away.clone(),
         );
+        registry.register("connections", "Connections that are open", metrics.connections.clone());
+        registry.register(
+            "connections_refused",
+            "Connections that were closed at once: the gateway has as many as it may, or their address does",
+            metrics.connections_refused.clone(),
+        );
+        registry.register(
+            "connections_timed_out",
+            "Connections that were ended: without a request, in the middle of a head, or with an answer that nobody takes",
+            metrics.connections_timed_out.clone(),
+        );
         metrics
+    }
+
+    /// So many connections are open.
+    pub(crate) fn connections(&self, open: usize) {
+        self.connections.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    /// A connection was not taken: the gateway is `full`, or its `address` has as many as it may.
+    pub(crate) fn connection_refused(&self, reason: &'static str) {
+        self.connections_refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// A connection was too long in a state: `idle`, `header` or `stalled`.
+    pub(crate) fn connection_timed_out(&self, state: &'static str) {
+        self.connections_timed_out.get_or_create(&Waiting { state }).inc();
     }
 
     /// A request was answered, so long after it had come.

@@ -1,21 +1,17 @@
 //! Starting everything, and stopping it in order.
 
 use std::future::pending;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use axum::middleware;
-use axum::serve::ListenerExt;
 use runtime::{Health, Outage, Shutdown, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, timeout_at};
-use tracing::{debug, info, warn};
+use tokio::time::timeout_at;
+use tracing::{info, warn};
 
 use crate::accept::Acceptor;
 use crate::app::App;
@@ -25,6 +21,7 @@ use crate::leaving::leave_when_stopping;
 use crate::metrics::Metrics;
 use crate::relay::{self, Relayer};
 use crate::router::router;
+use crate::server::{Door, serve};
 use crate::{Settings, schema};
 
 /// Where a gateway listens.
@@ -103,13 +100,20 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         pools: settings.pools.clone(),
         body_limit: settings.body_limit,
         body_timeout: settings.body_timeout,
-        metrics,
+        metrics: metrics.clone(),
     });
     let leaving = middleware::from_fn_with_state(shutdown.clone(), leave_when_stopping);
     let api = router(app).merge(health.probes()).layer(leaving);
     info!(listen = %listeners.http.local_addr()?, namespace = settings.namespace, "serving");
+    let door = Door {
+        listener: listeners.http,
+        settings: settings.server.clone(),
+        drain_delay: settings.drain_delay,
+        drain_grace: settings.drain_grace,
+        metrics,
+    };
     let grace_ends = tokio::select! {
-        served = serve(listeners.http, api, &shutdown, settings.drain_delay, settings.drain_grace) => served?,
+        ends = serve(door, api, &shutdown) => ends,
         // Jobs would be accepted and never mirrored: better to be restarted.
         panic = first_panic(&mut relay) => return Err(panic).context("the relay failed"),
         panic = first_panic(&mut background) => return Err(panic).context("a part of the gateway failed"),
@@ -134,45 +138,10 @@ async fn first_panic(tasks: &mut JoinSet<()>) -> JoinError {
     pending().await
 }
 
-/// Serves the API until the stop is requested and what was under way is answered. Says when the grace ends.
-async fn serve(
-    listener: TcpListener,
-    api: Router,
-    shutdown: &Shutdown,
-    delay: Duration,
-    grace: Duration,
-) -> std::io::Result<Instant> {
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "a connection goes on with delays");
-        }
-    });
-    let stop = {
-        let shutdown = shutdown.clone();
-        async move {
-            shutdown.requested().await;
-            tokio::time::sleep(delay).await;
-        }
-    };
-    let mut serving = pin!(axum::serve(listener, api).with_graceful_shutdown(stop).into_future());
-    let serving_ended = tokio::select! {
-        biased;
-        ended = &mut serving => Some(ended),
-        () = shutdown.requested() => None,
-    };
-    let grace_ends = Instant::now() + delay + grace;
-    let ended = match serving_ended {
-        Some(ended) => ended,
-        None => timeout_at(grace_ends, serving).await.unwrap_or_else(|_elapsed| {
-            warn!("requests under way did not finish in time and are cut off");
-            Ok(())
-        }),
-    };
-    ended.map(|()| grace_ends)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     #[tokio::test]

@@ -10,6 +10,7 @@ use runtime::Telemetry;
 use store::{DatabaseFlags, PooledMigration};
 
 use crate::authentication::{AuthenticationContradiction, AuthenticationFlags};
+use crate::server::{ServerArgs, ServerContradiction};
 
 /// The gateway of Assay: takes submissions and requests for scores over HTTP.
 #[derive(Clone, Debug, Parser)]
@@ -57,6 +58,9 @@ pub struct Settings {
     /// How long a request may wait for the database before it is answered 503.
     #[arg(long, env = "ASSAY_REQUEST_TIMEOUT", default_value = "5s", value_parser = duration::parse)]
     pub request_timeout: Duration,
+    /// Connections.
+    #[command(flatten)]
+    pub server: ServerArgs,
     /// How long to go on accepting connections after the signal to stop, for load balancers to notice. Each answer given
     /// meanwhile ends its connection, so that clients turn to another gateway.
     #[arg(long, env = "ASSAY_DRAIN_DELAY", default_value = "5s", value_parser = duration::parse)]
@@ -110,6 +114,9 @@ pub enum Contradiction {
     /// It means nothing, and is likely a slip for another name.
     #[error("ASSAY_POOLS names {0} twice")]
     PoolTwice(Pool),
+    /// Of the door.
+    #[error(transparent)]
+    Server(#[from] ServerContradiction),
 }
 
 impl Settings {
@@ -120,6 +127,7 @@ impl Settings {
     pub fn check(&self) -> Result<(), Contradiction> {
         self.database.check_migration()?;
         self.authentication.check()?;
+        self.server.check()?;
         if self.database_connections < 4 {
             return Err(Contradiction::FewConnections(self.database_connections));
         }

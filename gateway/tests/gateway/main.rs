@@ -4,6 +4,7 @@ mod authentication;
 mod batches;
 mod bodies;
 mod dead_letters;
+mod door;
 mod drain;
 mod fixture;
 mod jobs;
