@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use clap::Parser;
 use domain::rubric::Rubric;
-use domain::{Epoch, Knobs, LeaseSettings, Pool, Priority, Rank};
+use domain::{Epoch, Knobs, Lane, LeaseSettings, Pool, Priority, Rank};
 use queue::{Enqueue, Queue};
 use runtime::Shutdown;
 use sqlx::{Connection, PgConnection};
@@ -124,7 +124,7 @@ async fn fill(
         anyhow::ensure!(accepted.iter().all(Result::is_ok), "not all jobs were accepted");
         let place = |job: &NewJob| Enqueue {
             job: job.id,
-            rank: Rank::new(Priority::default(), 0),
+            rank: Rank::new(Lane::of("default"), Priority::default(), 0),
             delay: Duration::ZERO,
             epoch: Epoch::NONE,
             leased: false,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub use clock::Moment;
 pub use requests::{Adopt, Adoption, Claimed, Enqueue, Release, Renewal};
 
-use crate::{Claim, Epoch, JobId, Rank};
+use crate::{Claim, Epoch, JobId, Lane, Rank};
 
 /// Everything that Redis keeps of one pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -24,6 +24,8 @@ pub struct QueueState {
     pub places: BTreeMap<JobId, Place>,
     /// The newest epoch that was handed out, or that none is to be handed out below.
     pub last_epoch: Option<Epoch>,
+    /// The lane from which a job was last handed out: the next turn is another's.
+    pub served: Option<Lane>,
     /// When somebody was last heard, in milliseconds of the Redis clock.
     pub heard_ms: Option<i64>,
     /// Whether a marker lies there for one waiting claimer.

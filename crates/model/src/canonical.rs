@@ -21,6 +21,8 @@ impl State {
             // Markers only hasten what claimers do anyway, and time stands still.
             queue.marker = false;
             queue.heard_ms = Some(NOW.now_ms);
+            // All jobs are in one lane.
+            queue.served = None;
             if !clock_may_be_behind {
                 queue.last_epoch = None;
             }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::{Epoch, LeaseSettings, Pool, Priority, Rank};
+use domain::{Epoch, Lane, LeaseSettings, Pool, Priority, Rank};
 use queue::{Enqueue, Queue};
 use uuid::Uuid;
 
@@ -50,7 +50,7 @@ async fn main() {
 fn job(age_ms: u64) -> Enqueue {
     Enqueue {
         job: Uuid::now_v7(),
-        rank: Rank::new(Priority::default(), age_ms),
+        rank: Rank::new(Lane::of("default"), Priority::default(), age_ms),
         delay: Duration::ZERO,
         epoch: Epoch::NONE,
         leased: false,

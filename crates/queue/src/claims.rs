@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use domain::queue_rules::{Adopt, Adoption, Claimed, Release, Renewal};
-use domain::{Claim, Epoch, Pool};
+use domain::{Claim, Epoch, Pool, Rank};
 use uuid::Uuid;
 
 use crate::queue::{Arguments, MAX_CLAIMS};
 use crate::{Queue, QueueError};
 
 impl Queue {
-    /// Leases up to `max` ready jobs (at most [`MAX_CLAIMS`]), the most urgent first. Jobs whose delay or lease has
+    /// Leases up to `max` ready jobs (at most [`MAX_CLAIMS`]): one of each lane in turn, the most urgent of it. Jobs whose delay or lease has
     /// run out are ready. Nothing is handed out of a queue that stems from a snapshot or a replica until it is
     /// rebuilt.
     ///
@@ -19,8 +19,12 @@ impl Queue {
     pub async fn claim(&self, pool: &Pool, max: usize) -> Result<Claimed, QueueError> {
         let max = max.min(MAX_CLAIMS) as u64;
         let script = &self.scripts().claim;
-        let (next_event_ms, claims, expired): (i64, Epochs, Epochs) =
-            self.run(script, pool, |arguments| arguments.number(max)).await?;
+        let (next_event_ms, claims, expired): (i64, Epochs, Epochs) = self
+            .run(script, pool, |arguments| {
+                arguments.number(max);
+                arguments.number(Rank::LANE);
+            })
+            .await?;
         Ok(Claimed {
             claims: claims.iter().filter_map(read_claim).collect(),
             expired: expired.iter().filter_map(read_claim).map(|claim| (claim.job, claim.epoch)).collect(),

@@ -1,6 +1,6 @@
 //! How much waits.
 
-use domain::{Pool, Priority, Rank};
+use domain::{Lane, Pool, Priority, Rank};
 
 use crate::{Queue, QueueError};
 
@@ -14,25 +14,39 @@ pub struct Depth {
     /// Jobs that scorers hold.
     pub leased: u64,
     /// When the oldest of the ready jobs was created, in milliseconds since 1970 by the clock of Postgres, of which
-    /// its rank was made.
+    /// its rank was made; to the second, rounded down.
     pub oldest_ready_created_at_ms: Option<u64>,
 }
 
 impl Queue {
-    /// Counts the jobs of a pool.
+    /// Counts the jobs of a pool. Where more than 500 tenants have ready jobs, the oldest is found in several calls, and
+    /// the counts are those of the first.
     ///
     /// # Errors
     /// When Redis is away.
     pub async fn depth(&self, pool: &Pool) -> Result<Depth, QueueError> {
+        let first_rank = Rank::new(Lane::FIRST, Priority::HIGHEST, 0).0;
+        let (mut depth, mut next) = self.depth_from(pool, first_rank).await?;
+        while let Some(from) = next {
+            let (more, behind) = self.depth_from(pool, from).await?;
+            let found = [depth.oldest_ready_created_at_ms, more.oldest_ready_created_at_ms];
+            depth.oldest_ready_created_at_ms = found.into_iter().flatten().min();
+            next = behind;
+        }
+        Ok(depth)
+    }
+
+    /// Counts the jobs, looks for the oldest among some of those from this rank on, and says from where to go on.
+    async fn depth_from(&self, pool: &Pool, rank: u64) -> Result<(Depth, Option<u64>), QueueError> {
         let script = &self.scripts().depth;
-        let (ready, delayed, leased, oldest): (u64, u64, u64, i64) = self
+        let (ready, delayed, leased, oldest, next): (u64, u64, u64, i64, i64) = self
             .run(script, pool, |arguments| {
-                for priority in (0..=9).filter_map(|number| Priority::try_from(number).ok()) {
-                    arguments.number(Rank::new(priority, 0).0);
-                    arguments.number(Rank::new(priority, u64::MAX).0);
-                }
+                arguments.number(Rank::SECONDS);
+                arguments.number(rank);
             })
             .await?;
-        Ok(Depth { ready, delayed, leased, oldest_ready_created_at_ms: oldest.try_into().ok() })
+        let oldest_seconds = u64::try_from(oldest).ok();
+        let oldest_ready_created_at_ms = oldest_seconds.map(|seconds| seconds * 1000);
+        Ok((Depth { ready, delayed, leased, oldest_ready_created_at_ms }, next.try_into().ok()))
     }
 }

@@ -4,7 +4,7 @@ use domain::Pool;
 
 /// In the order in which the scripts' prelude names them. Every script declares all of them, which Redis Cluster
 /// demands of those it uses.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "ready",
     "delayed",
     "leases",
@@ -12,13 +12,14 @@ const NAMES: [&str; 11] = [
     "epochs",
     "expired",
     "epoch",
+    "served",
     "heard",
     "wake",
     "generation",
     "rebuilds",
 ];
 
-pub(crate) fn all(pool: &Pool) -> [String; 11] {
+pub(crate) fn all(pool: &Pool) -> [String; 12] {
     NAMES.map(|name| key(pool, name))
 }
 

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use domain::{Epoch, JobStatus, Pool, Priority, Rank};
+use domain::{Epoch, JobStatus, Lane, Pool, Priority, Rank};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::postgres::PgRow;
@@ -52,14 +52,14 @@ pub(crate) fn priority(row: &PgRow, column: &str) -> Result<Priority, sqlx::Erro
     i64::from(row.try_get::<i16, _>(column)?).try_into().map_err(|error| misfit(column, error))
 }
 
-/// A job's place in the queue, out of the columns `priority` and `created_at`.
+/// A job's place in the queue, out of the columns `tenant`, `priority` and `created_at`.
 pub(crate) fn rank(row: &PgRow) -> Result<Rank, sqlx::Error> {
-    Ok(rank_of(priority(row, "priority")?, timestamp(row, "created_at")?))
+    Ok(rank_of(row.try_get("tenant")?, priority(row, "priority")?, timestamp(row, "created_at")?))
 }
 
-/// The place in the queue of a job of this priority, accepted at this time.
-pub(crate) fn rank_of(priority: Priority, created_at: Timestamp) -> Rank {
-    Rank::new(priority, u64::try_from(created_at.as_millisecond()).unwrap_or(0))
+/// The place in the queue of a tenant's job of this priority, accepted at this time.
+pub(crate) fn rank_of(tenant: &str, priority: Priority, created_at: Timestamp) -> Rank {
+    Rank::new(Lane::of(tenant), priority, u64::try_from(created_at.as_millisecond()).unwrap_or(0))
 }
 
 pub(crate) fn epoch(row: &PgRow, column: &str) -> Result<Epoch, sqlx::Error> {

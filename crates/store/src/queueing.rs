@@ -44,8 +44,8 @@ impl FromRow<'_, PgRow> for ToQueue {
 /// The columns of a [`ToQueue`], of a table called `j`.
 macro_rules! to_queue_columns {
     () => {
-        "j.id, j.pool, j.priority, j.created_at, j.lease_epoch, j.status = 'RUNNING' AS leased, j.traceparent, \
-         ceil(extract(epoch FROM j.not_before - now()) * 1000)::bigint AS delay_ms"
+        "j.id, j.tenant, j.pool, j.priority, j.created_at, j.lease_epoch, j.status = 'RUNNING' AS leased, \
+         j.traceparent, ceil(extract(epoch FROM j.not_before - now()) * 1000)::bigint AS delay_ms"
     };
 }
 

@@ -119,7 +119,7 @@ impl JobRow {
         (self.status.is_active() && (leased || !self.suspended)).then(|| ToQueue {
             job: self.id,
             pool: self.pool.clone(),
-            rank: columns::rank_of(self.priority, self.created_at),
+            rank: columns::rank_of(&self.tenant, self.priority, self.created_at),
             delay: self.delay,
             epoch: self.epoch,
             leased,

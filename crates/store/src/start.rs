@@ -94,7 +94,7 @@ WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[])
   WITH ORDINALITY AS t (job, epoch, expired, scorer, ord)
 ), held AS (
-  SELECT j.id, j.submission_id, j.status, j.suspended, j.attempt, j.max_attempts, j.lease_epoch,
+  SELECT j.id, j.submission_id, j.tenant, j.status, j.suspended, j.attempt, j.max_attempts, j.lease_epoch,
     j.scorer AS holder, j.created_at, j.started_at, j.not_before, j.backoff_seconds, j.timeout_seconds, j.priority,
     j.rubric, j.rubric_version, j.traceparent
   FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
@@ -145,7 +145,7 @@ WITH item AS (
 )
 SELECT d.job, d.decision, d.lost, d.status, d.lease_epoch,
   CASE decision WHEN 'started' THEN next_attempt ELSE attempt END AS attempt, d.backoff_seconds, d.timeout_seconds,
-  d.priority, d.created_at, d.rubric, d.rubric_version, d.traceparent,
+  d.tenant, d.priority, d.created_at, d.rubric, d.rubric_version, d.traceparent,
   extract(epoch FROM clock_timestamp() - d.created_at)::double precision AS age,
   CASE WHEN d.status = 'QUEUED'
     THEN extract(epoch FROM clock_timestamp() - greatest(d.created_at, d.not_before))::double precision END AS waited,

@@ -8,7 +8,7 @@ use super::{Adopt, Adoption, Claimed, Moment, Place, QueueState, Release, Renewa
 use crate::{Claim, Epoch, JobId, Rank};
 
 impl QueueState {
-    /// Leases up to `max` ready jobs, the most urgent first, under epochs from `first_epoch` on (see
+    /// Leases up to `max` ready jobs, one of each lane in turn, the most urgent of it, under epochs from `first_epoch` on (see
     /// [`QueueState::first_epoch`]). Jobs whose delay or lease has run out are ready. Nothing is handed out of a queue
     /// that stems from an earlier turn.
     pub fn claim(&mut self, at: Moment, max: usize, first_epoch: Epoch) -> Claimed {
@@ -24,8 +24,9 @@ impl QueueState {
         }
         let (mut claims, mut expired) = (Vec::new(), HashMap::new());
         if self.generation != Some(Turn::Earlier) {
-            let epochs = (first_epoch.0..).map(Epoch);
-            for ((rank, job, ran_out), epoch) in self.ready().into_iter().take(max).zip(epochs) {
+            for epoch in (first_epoch.0..).map(Epoch).take(max) {
+                let Some((rank, job, ran_out)) = self.next_in_turn() else { break };
+                self.served = Some(rank.lane());
                 expired.extend(ran_out.map(|epoch| (job, epoch)));
                 self.lease(at, Claim { job, epoch }, rank);
                 self.last_epoch = Some(epoch);
@@ -93,7 +94,15 @@ impl QueueState {
         held.len() as u64
     }
 
-    /// The ready jobs, the most urgent first, each with the epoch of its lease that ran out.
+    /// The most urgent job of the lane whose turn it is: the next one behind the lane that was served last, and behind the
+    /// last lane the first.
+    fn next_in_turn(&self) -> Option<(Rank, JobId, Option<Epoch>)> {
+        let ready = self.ready();
+        let next = ready.iter().find(|(rank, ..)| Some(rank.lane()) > self.served);
+        next.or(ready.first()).copied()
+    }
+
+    /// The ready jobs, lane by lane and the most urgent first, each with the epoch of its lease that ran out.
     fn ready(&self) -> Vec<(Rank, JobId, Option<Epoch>)> {
         let ready = self.places.iter().filter_map(|(job, place)| match place {
             Place::Ready { rank, expired } => Some((*rank, *job, *expired)),

@@ -23,7 +23,7 @@ pub struct Enqueue {
 /// What a claim brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claimed {
-    /// The jobs, the most urgent first.
+    /// The jobs, in the order of their turns.
     pub claims: Vec<Claim>,
     /// Of those of the jobs whose last lease is known to have run out: its epoch. Whoever held it went unheard. Of the
     /// others nothing is known: they were never leased, or given back, or Redis has lost their lease.

@@ -1,8 +1,9 @@
--- Item: how many jobs to claim, 0 for a tick.
+-- Items: how many jobs to claim, 0 for a tick; and how many ranks a lane has.
 -- Returns the ms until the next delayed job is due or the next lease ends (-1: neither exists); the claims as job,
 -- epoch, job, epoch and so on; and in the same form, of those of the jobs whose last lease ran out, its epoch.
 
 local MOVED_PER_CALL = 1000
+local LANE = tonumber(ARGV[FIRST_ITEM + 1])
 
 -- What a hash says of the jobs, as job, value, job, value and so on, of those that it has.
 local function fields_of(hash, jobs)
@@ -35,20 +36,99 @@ local function return_to_ready(key)
   end
 end
 
+local function lane_of(rank)
+  return math.floor(tonumber(rank) / LANE)
+end
+
+-- Only what is smaller than the number, as an end of ZRANGE.
+local function below(number)
+  return string.format('(%.0f', number)
+end
+
+-- The lanes that have ready jobs, at most max of them, each with its most urgent job: in the order of their turns, which
+-- begins behind the lane that was served last. A look for each lane that is found, and one or two that find none, however
+-- many jobs wait.
+local function lanes_in_turn(max)
+  local served = tonumber(redis.call('GET', SERVED))
+  local behind = served and (served + 1) * LANE or 0
+  local lanes = {}
+  local function look(from, to)
+    while #lanes < max do
+      local first = redis.call('ZRANGE', READY, from, to, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+      if not first[1] then
+        return
+      end
+      local lane = lane_of(first[2])
+      lanes[#lanes + 1] = { number = lane, job = first[1], rank = first[2] }
+      from = (lane + 1) * LANE
+    end
+  end
+  look(behind, '(+inf')
+  look('(-inf', below(behind))
+  return lanes
+end
+
+-- Takes up to max ready jobs, one of each lane in turn, and notes whose turn was the last. Returns the jobs and their
+-- ranks. All lanes get the same number in one go, and what some of them do not have is shared out among the others again;
+-- put in the order of their turns, that is the same as going round.
+local function take_in_turn(max)
+  local lanes = lanes_in_turn(max)
+  local rounds, count = {}, 0
+  local function take(lane, job, rank)
+    count, lane.taken = count + 1, (lane.taken or 0) + 1
+    local round = rounds[lane.taken] or {}
+    rounds[lane.taken] = round
+    round[#round + 1], round[#round + 2] = job, rank
+  end
+  for _, lane in ipairs(lanes) do
+    take(lane, lane.job, lane.rank)
+  end
+  while count < max and #lanes > 0 do
+    local share = math.max(math.floor((max - count) / #lanes), 1)
+    local left = {}
+    for _, lane in ipairs(lanes) do
+      local wanted = math.min(share, max - count)
+      if wanted == 0 then
+        break
+      end
+      local first, last = lane.number * LANE, below((lane.number + 1) * LANE)
+      local found =
+        redis.call('ZRANGE', READY, first, last, 'BYSCORE', 'LIMIT', lane.taken, wanted, 'WITHSCORES')
+      for i = 1, #found, 2 do
+        take(lane, found[i], found[i + 1])
+      end
+      if #found == 2 * wanted then
+        left[#left + 1] = lane
+      end
+    end
+    lanes = left
+  end
+  local jobs, ranks = {}, {}
+  for _, round in ipairs(rounds) do
+    for i = 1, #round, 2 do
+      jobs[#jobs + 1], ranks[#ranks + 1] = round[i], round[i + 1]
+    end
+  end
+  if count > 0 then
+    redis.call('ZREM', READY, unpack(jobs))
+    redis.call('SET', SERVED, lane_of(ranks[#ranks]))
+  end
+  return jobs, ranks
+end
+
 local function claim(max)
-  local popped = redis.call('ZPOPMIN', READY, max)
-  if #popped == 0 then
+  local jobs, ranked = take_in_turn(max)
+  if #jobs == 0 then
     return {}, {}
   end
   local epoch = math.max((tonumber(redis.call('GET', EPOCH)) or 0) + 1, now_us) - 1
-  local jobs, claims, leases, ranks = {}, {}, {}, {}
-  for i = 1, #popped, 2 do
-    local job, rank = popped[i], popped[i + 1]
+  local claims, leases, ranks = {}, {}, {}
+  for i, job in ipairs(jobs) do
+    local at = 2 * i - 1
     epoch = epoch + 1
-    jobs[#jobs + 1] = job
-    claims[i], claims[i + 1] = job, epoch
-    leases[i], leases[i + 1] = now_ms + LEASE_MS, job
-    ranks[i], ranks[i + 1] = job, rank
+    claims[at], claims[at + 1] = job, epoch
+    leases[at], leases[at + 1] = now_ms + LEASE_MS, job
+    ranks[at], ranks[at + 1] = job, ranked[i]
   end
   redis.call('SET', EPOCH, epoch)
   redis.call('ZADD', LEASES, unpack(leases))

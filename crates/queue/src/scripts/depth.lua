@@ -1,13 +1,21 @@
--- Items: the first and the last rank of each priority. Returns how many jobs are ready, delayed and leased, and the
--- time at which the oldest ready job was created (-1: none is ready).
+-- Items: how many ranks each priority of a lane has, one a second; and the rank from which to look for the oldest job.
+-- Returns how many jobs are ready, delayed and leased; the time in seconds at which the oldest ready job that was met was
+-- created (-1: none is ready); and the rank from which to go on looking (-1: all were met).
 
-local firsts, lasts = column(1, 2), column(2, 2)
+local LOOKS_PER_CALL = 500
+
+local seconds, from = tonumber(ARGV[FIRST_ITEM]), tonumber(ARGV[FIRST_ITEM + 1])
 local oldest = -1
-for i, first in ipairs(firsts) do
-  local found = redis.call('ZRANGE', READY, first, lasts[i], 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
-  if found[2] then
-    local created = tonumber(found[2]) - tonumber(first)
-    oldest = oldest < 0 and created or math.min(oldest, created)
+-- Of each priority of each lane the first job is the oldest.
+for _ = 1, LOOKS_PER_CALL do
+  local first = redis.call('ZRANGE', READY, from, '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
+  if not first[2] then
+    from = -1
+    break
   end
+  local rank = tonumber(first[2])
+  local created = rank % seconds
+  oldest = oldest < 0 and created or math.min(oldest, created)
+  from = rank - created + seconds
 end
-return { redis.call('ZCARD', READY), redis.call('ZCARD', DELAYED), redis.call('ZCARD', LEASES), oldest }
+return { redis.call('ZCARD', READY), redis.call('ZCARD', DELAYED), redis.call('ZCARD', LEASES), oldest, from }

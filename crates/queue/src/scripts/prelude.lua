@@ -5,7 +5,7 @@
 -- all that; the scripts then still run, and enqueueing a job puts it right.
 -- All times are milliseconds of this server's clock, which stands still during a script.
 
-local READY, DELAYED, LEASES, RANKS, EPOCHS, EXPIRED, EPOCH, HEARD, WAKE, GENERATION, REBUILDS = unpack(KEYS)
+local READY, DELAYED, LEASES, RANKS, EPOCHS, EXPIRED, EPOCH, SERVED, HEARD, WAKE, GENERATION, REBUILDS = unpack(KEYS)
 local LEASE_MS, OUTAGE_MS = tonumber(ARGV[1]), tonumber(ARGV[2])
 local FIRST_ITEM = 3
 

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use domain::Rank;
 use queue::{Adopt, Depth, Enqueue, Release, WaitingCursor};
 use testkit::{Link, RedisCluster, Weather};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::fixture::{connect, priority, waiting};
+use crate::fixture::{connect, rank, waiting};
 use crate::recovery::Running;
 
 async fn cluster() -> RedisCluster {
@@ -36,7 +35,7 @@ async fn every_script_runs_on_each_primary_of_a_cluster() {
         assert!(queue.waiter(pool).wait(Duration::from_secs(5)).await);
         let claims = queue.claim(pool, 2).await.expect("claim").claims;
         queue.renew(pool, &claims).await.expect("renew");
-        let adopt = Adopt { claim: claims[0], rank: Rank::new(priority(5), 0) };
+        let adopt = Adopt { claim: claims[0], rank: rank(5, 0) };
         queue.adopt(pool, &[adopt]).await.expect("adopt");
         let release = Release { claim: claims[0], delay: Duration::from_secs(9), floor: claims[0].epoch };
         queue.release(pool, &[release]).await.expect("release");

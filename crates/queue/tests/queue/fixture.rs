@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Claim, Epoch, JobId, LeaseSettings, Pool, Priority, Rank};
+use domain::{Claim, Epoch, JobId, Lane, LeaseSettings, Pool, Priority, Rank};
 use queue::{Enqueue, Queue};
 use redis::aio::MultiplexedConnection;
 use testkit::{Place, Redis, Server, TempFolder};
@@ -122,11 +122,16 @@ pub(crate) fn priority(number: i64) -> Priority {
     Priority::try_from(number).expect("a priority")
 }
 
+/// The place of a job of the default tenant.
+pub(crate) fn rank(urgency: i64, created_at_ms: u64) -> Rank {
+    Rank::new(Lane::of("default"), priority(urgency), created_at_ms)
+}
+
 /// A new job that may be claimed at once.
 pub(crate) fn waiting(job: JobId, urgency: i64, created_at_ms: u64) -> Enqueue {
     Enqueue {
         job,
-        rank: Rank::new(priority(urgency), created_at_ms),
+        rank: rank(urgency, created_at_ms),
         delay: Duration::ZERO,
         epoch: Epoch::NONE,
         leased: false,

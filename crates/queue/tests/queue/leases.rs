@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use domain::{Claim, Epoch, Rank};
+use domain::{Claim, Epoch};
 use queue::{Adopt, Adoption, Enqueue, Release, Renewal};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, LEASE_MS, priority, waiting};
+use crate::fixture::{Fixture, LEASE_MS, rank, waiting};
 
 #[tokio::test]
 async fn expired_lease_goes_to_the_next_claimer_with_a_higher_epoch() {
@@ -47,7 +47,7 @@ async fn that_a_lease_ran_out_is_known_until_the_job_is_leased_again_or_leaves()
     }
     test.queue.tick(&test.pool).await.expect("tick");
     let (adopted, cancelled, withdrawn, kept) = (first[0], first[1].job, first[2].job, first[3]);
-    let adopt = Adopt { claim: adopted, rank: Rank::new(priority(5), 0) };
+    let adopt = Adopt { claim: adopted, rank: rank(5, 0) };
     let (queue, pool) = (&test.queue, &test.pool);
     queue.adopt(pool, &[adopt]).await.expect("adopt");
     let release = Release { claim: adopted, delay: Duration::ZERO, floor: adopted.epoch };
@@ -72,7 +72,7 @@ async fn a_superseded_claim_can_neither_renew_nor_release_nor_finish() {
     test.expire(stale.job).await;
     let claim = test.claim_one().await;
     let release = Release { claim: stale, delay: Duration::ZERO, floor: stale.epoch };
-    let adopt = Adopt { claim: stale, rank: Rank::new(priority(5), 0) };
+    let adopt = Adopt { claim: stale, rank: rank(5, 0) };
     let (queue, pool) = (&test.queue, &test.pool);
     assert_eq!(queue.renew(pool, &[stale]).await.expect("renew"), [Renewal::Superseded]);
     assert_eq!(queue.adopt(pool, &[adopt]).await.expect("adopt"), [Adoption::Superseded]);
@@ -111,7 +111,7 @@ async fn an_expired_claim_back_among_the_ready_is_missing_and_can_be_adopted() {
     test.expire(claim.job).await;
     test.queue.tick(&test.pool).await.expect("tick");
     assert_eq!(test.queue.renew(&test.pool, &[claim]).await.expect("renew"), [Renewal::Missing]);
-    let adopt = Adopt { claim, rank: Rank::new(priority(5), 0) };
+    let adopt = Adopt { claim, rank: rank(5, 0) };
     assert_eq!(test.queue.adopt(&test.pool, &[adopt]).await.expect("adopt"), [Adoption::Adopted]);
     assert!(test.claim(1).await.is_empty());
     assert_eq!(test.queue.finish(&test.pool, &[claim]).await.expect("finish"), 1);
@@ -138,7 +138,7 @@ async fn a_lease_older_than_the_claim_is_a_loss_of_redis_and_not_of_the_scorer()
     let old = test.claim_one().await;
     let newer = Claim { epoch: Epoch(old.epoch.0 + 1_000_000), ..old };
     assert_eq!(test.queue.renew(&test.pool, &[newer]).await.expect("renew"), [Renewal::Missing]);
-    let adopt = Adopt { claim: newer, rank: Rank::new(priority(5), 0) };
+    let adopt = Adopt { claim: newer, rank: rank(5, 0) };
     assert_eq!(test.queue.adopt(&test.pool, &[adopt]).await.expect("adopt"), [Adoption::Adopted]);
     assert_eq!(test.queue.finish(&test.pool, &[old]).await.expect("finish"), 0);
     test.expire(old.job).await;

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use domain::queue_rules::{Moment, QueueState, Turn};
-use domain::{Claim, Epoch, JobId, Rank};
+use domain::{Claim, Epoch, JobId, Lane, Rank};
 use proptest::test_runner::{Config, TestRunner};
 use queue::{Adopt, Adoption, Enqueue, Release, Renewal};
 use uuid::Uuid;
@@ -124,7 +124,7 @@ impl Run {
                 self.compare(before, finished, |state, at| state.finish(at, &claims)).await;
             }
             Step::Adopt(which) => {
-                let rank = Rank::new(priority(5), 1000);
+                let rank = rank(0, 5);
                 let mut claims = self.claims(&which);
                 claims.retain(|claim| {
                     self.rows.get(&claim.job).is_some_and(|row| row.running && row.epoch == claim.epoch)
@@ -185,7 +185,7 @@ impl Run {
         let read_before = read_before && !clock_was_behind;
         Enqueue {
             job: job(which),
-            rank: Rank::new(priority(urgency), which as u64),
+            rank: rank(which, urgency),
             delay: if delayed { DELAY } else { Duration::ZERO },
             epoch: if read_before { row.epoch_before } else { row.epoch },
             leased: row.running && !read_before,
@@ -303,6 +303,11 @@ impl Run {
 
 fn job(which: usize) -> JobId {
     Uuid::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0000 + which as u128)
+}
+
+/// Every other job is of the same tenant.
+fn rank(which: usize, urgency: i64) -> Rank {
+    Rank::new(Lane(Lane::FIRST.0 + which as u64 % 2), priority(urgency), which as u64 * 1000)
 }
 
 /// The times given to the rules are those of the fixture's lease.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use domain::{Epoch, Rank};
+use domain::{Epoch, Lane, Rank};
 use queue::{Depth, Enqueue, Release};
 use uuid::Uuid;
 
@@ -108,7 +108,8 @@ async fn lists_longer_than_one_call_are_handled_whole() {
 async fn the_extremes_of_rank_and_epoch_are_exact() {
     let mut test = Fixture::new().await;
     let job = Uuid::now_v7();
-    let rank = Rank::new(priority(0), u64::MAX);
+    let last = Lane(Lane::FIRST.0 + Lane::TENANTS - 1);
+    let rank = Rank::new(last, priority(0), u64::MAX);
     let floor = Epoch((1 << 53) - 10);
     test.enqueue(&[Enqueue { rank, epoch: floor, ..waiting(job, 0, 0) }]).await;
     let claim = test.claim_one().await;

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use domain::{JobId, Rank};
+use domain::JobId;
 use queue::{Adopt, Adoption, Release, Renewal};
 use tokio::time::Instant;
 
-use crate::fixture::{Fixture, LEASE_MS, OUTAGE_MS, connect, own_redis, priority};
+use crate::fixture::{Fixture, LEASE_MS, OUTAGE_MS, connect, own_redis, rank};
 
 #[tokio::test]
 async fn an_outage_of_redis_spends_no_lease() {
@@ -68,7 +68,7 @@ async fn after_redis_was_emptied_scorers_keep_what_postgres_says_is_theirs() {
     let claim = test.claim_one().await;
     test.flush().await;
     assert_eq!(test.queue.renew(&test.pool, &[claim]).await.expect("renew"), [Renewal::Missing]);
-    let adopt = Adopt { claim, rank: Rank::new(priority(5), 0) };
+    let adopt = Adopt { claim, rank: rank(5, 0) };
     assert_eq!(test.queue.adopt(&test.pool, &[adopt]).await.expect("adopt"), [Adoption::Adopted]);
     assert_eq!(test.queue.renew(&test.pool, &[claim]).await.expect("renew"), [Renewal::Renewed]);
     test.expire(claim.job).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use domain::transition::TakenOver;
-use domain::{AttemptOutcome, Claim, Epoch, ErrorCode, JobStatus, Knobs, Rank};
+use domain::{AttemptOutcome, Claim, Epoch, ErrorCode, JobStatus, Knobs, Lane, Rank};
 use store::{CancelRequest, Ending, Finished, Mirror, Started, Tenure};
 use tokio::sync::Barrier;
 use uuid::Uuid;
@@ -30,7 +30,7 @@ async fn a_started_attempt_brings_all_that_scoring_needs() -> Result<()> {
     assert_eq!((work.backoff_seconds, work.timeout_seconds), (7, 60));
     assert_eq!((work.rubric.as_str(), work.rubric_version.as_str()), ("default", "1"));
     let created_at_ms = u64::try_from(row.created_at.as_millisecond())?;
-    assert_eq!(work.rank, Rank::new(row.priority, created_at_ms));
+    assert_eq!(work.rank, Rank::new(Lane::of(&row.tenant), row.priority, created_at_ms));
     assert_eq!((row.status, row.scorer.as_deref(), row.version), (JobStatus::Running, Some("scorer-3"), 2));
     assert!(row.started_at.is_some());
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::queue_rules::{Place, QueueState, Turn};
-use domain::{Epoch, JobId, Rank};
+use domain::{Epoch, JobId, Lane, Rank};
 use uuid::Uuid;
 
 use crate::fixture::Fixture;
@@ -20,6 +20,7 @@ struct Keys {
     epochs: BTreeMap<JobId, i64>,
     expired: BTreeMap<JobId, i64>,
     epoch: Option<i64>,
+    served: Option<u64>,
     heard: Option<i64>,
     markers: usize,
     generation: Option<String>,
@@ -55,7 +56,9 @@ pub(crate) async fn write(state: &QueueState, test: &mut Fixture) {
             }
         }
     }
-    for (key, value) in [("epoch", state.last_epoch.map(|epoch| epoch.0)), ("heard", state.heard_ms)] {
+    let served = state.served.and_then(|lane| i64::try_from(lane.0).ok());
+    let last_epoch = state.last_epoch.map(|epoch| epoch.0);
+    for (key, value) in [("epoch", last_epoch), ("served", served), ("heard", state.heard_ms)] {
         if let Some(value) = value {
             pipeline.cmd("SET").arg(test.key(key)).arg(value);
         }
@@ -84,7 +87,7 @@ impl Keys {
             pipeline.cmd("ZRANGE").arg(test.key(zset)).arg(0).arg(-1).arg("WITHSCORES");
         }
         pipeline.hgetall(test.key("ranks")).hgetall(test.key("epochs")).hgetall(test.key("expired"));
-        pipeline.get(test.key("epoch")).get(test.key("heard"));
+        pipeline.get(test.key("epoch")).get(test.key("served")).get(test.key("heard"));
         pipeline.llen(test.key("wake")).get(test.key("generation")).hgetall(test.key("rebuilds"));
         type Reply = (
             Numbers,
@@ -94,14 +97,27 @@ impl Keys {
             Numbers,
             Numbers,
             Option<i64>,
+            Option<u64>,
             Option<i64>,
             usize,
             Option<String>,
             BTreeMap<String, String>,
         );
         let reply: Reply = pipeline.query_async(&mut test.raw).await.expect("the pool's keys");
-        let (ready, delayed, leases, ranks, epochs, expired, epoch, heard, markers, generation, rebuilds) =
-            reply;
+        let (
+            ready,
+            delayed,
+            leases,
+            ranks,
+            epochs,
+            expired,
+            epoch,
+            served,
+            heard,
+            markers,
+            generation,
+            rebuilds,
+        ) = reply;
         let by_job = |numbers: Numbers| {
             numbers.into_iter().map(|(job, number)| (job.parse().expect("a job id"), number)).collect()
         };
@@ -113,6 +129,7 @@ impl Keys {
             epochs: by_job(epochs),
             expired: by_job(expired),
             epoch,
+            served,
             heard,
             markers,
             generation,
@@ -156,6 +173,7 @@ impl Keys {
         QueueState {
             places: ready.chain(delayed).chain(leased).collect(),
             last_epoch: self.epoch.map(Epoch),
+            served: self.served.map(Lane),
             heard_ms: self.heard,
             marker: self.markers > 0,
             generation: self.generation.as_ref().map(written_in),
