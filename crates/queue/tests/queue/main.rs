@@ -3,6 +3,7 @@
 mod cluster;
 mod contention;
 mod damage;
+mod fairness;
 mod fixture;
 mod full;
 mod leases;
@@ -14,5 +15,6 @@ mod rebuild;
 mod reconnection;
 mod recovery;
 mod sentinel;
+mod upgrade;
 mod waiting;
 mod wake;
