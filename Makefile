@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-control-plane up down demo test submit bench chaos model crds fmt lint build clean
+.PHONY: help setup setup-control-plane setup-tests up down demo test submit bench chaos model crds fmt lint build clean
 
 # What `build` has built. (cargo run --package builds dependencies once more, with the features of that package alone.)
 BIN := $${CARGO_TARGET_DIR:-target}/debug
@@ -23,6 +23,9 @@ setup: ## Install what is missing (quiet when nothing is)
 
 setup-control-plane:
 	@hack/setup.sh control-plane
+
+setup-tests:
+	@hack/setup.sh tests
 
 build: ## Build all programs
 	@cargo build --workspace --bins
@@ -45,7 +48,7 @@ bench: setup-control-plane build ## Measure POST rate and drain on a stack of it
 chaos: setup-control-plane build ## Random faults against a whole Assay, then proof that nothing was lost or done twice
 	@$(BIN)/chaos
 
-test: setup-control-plane lint build ## Check format and lints, build, and run all tests against real servers
+test: setup-tests lint build ## Check format and lints, build, and run all tests against real servers
 	$(DEV) with-servers cargo test --workspace --no-fail-fast
 
 model: build ## Try every order of events and faults in a model of a job's life, and print what was tried

@@ -78,12 +78,34 @@ else
 	done
 fi
 
+# Prometheus' own tool, with which tests evaluate alert rules. Of Debian's package nothing else is wanted: it is unpacked
+# into our own folder, so there is nothing to start and nobody has to be root.
+has_promtool() { [[ -n ${ASSAY_PROMTOOL:-} ]] || has promtool || [[ -x $cache/bin/promtool ]]; }
+unpack_promtool() {
+	local folder
+	folder=$(mktemp -d)
+	(
+		cd "$folder"
+		apt-get download -qq prometheus ||
+			{ [[ $(id -u) -eq 0 ]] && apt-get update -qq && apt-get download -qq prometheus; } || exit 1
+		dpkg-deb -x prometheus_*.deb .
+	) >/dev/null 2>&1 && install -D "$folder/usr/bin/promtool" "$cache/bin/promtool"
+	local failed=$?
+	rm -rf "$folder"
+	return $failed
+}
+if [[ ${1:-} == tests ]] && ! has_promtool; then
+	say "Bringing promtool, to test alert rules with, into $cache/bin"
+	{ has apt-get && has dpkg-deb && unpack_promtool; } || true
+	has_promtool || missing+=("promtool: your system's package prometheus, or ASSAY_PROMTOOL=/path/to/promtool")
+fi
+
 # The servers of a cluster, unless there is another (the tool in hack/dev has the same order of preference). Tests stop
-# and start them, so a cluster of kind's does not do for those: `setup.sh control-plane`.
+# and start them, so a cluster of kind's does not do for those: `setup.sh control-plane`, or `setup.sh tests`.
 has_cluster() {
 	[[ -n ${ASSAY_DEV_KUBECONFIG:-} ]] || { has kind && docker info >/dev/null 2>&1; }
 }
-if [[ -z ${KUBEBUILDER_ASSETS:-} ]] && { [[ ${1:-} == control-plane ]] || ! has_cluster; }; then
+if [[ -z ${KUBEBUILDER_ASSETS:-} ]] && { [[ ${1:-} == control-plane || ${1:-} == tests ]] || ! has_cluster; }; then
 	if has go; then
 		hack/cluster/build.sh >/dev/null
 	else

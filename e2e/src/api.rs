@@ -75,6 +75,15 @@ impl Api {
         self.post("/api/scoring", request).await
     }
 
+    /// Asks for a score as part of a trace; the answer may be anything.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_as_part_of(&self, traceparent: &str, request: &Value) -> Result<Answer> {
+        let asked = self.request(Method::POST, "/api/scoring").header("traceparent", traceparent);
+        self.answer(asked.json(request)).await
+    }
+
     /// Asks for the score of a submission by a rubric, and is given a new job.
     ///
     /// # Errors

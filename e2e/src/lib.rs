@@ -4,7 +4,9 @@
 pub mod api;
 pub mod balancer;
 pub mod chaos;
+pub mod collector;
 pub mod gate;
+pub mod monitoring;
 pub mod order;
 pub mod resources;
 pub mod rows;

@@ -71,9 +71,23 @@ impl World {
     /// # Errors
     /// When the API server refuses it.
     pub async fn create(&self, kind: &str, name: &str, spec: Value) -> Result<Resource> {
-        let manifest = json!({
-            "apiVersion": "assay.dev/v1alpha1", "kind": kind, "metadata": { "name": name }, "spec": spec,
-        });
+        self.create_annotated(kind, name, json!({}), spec).await
+    }
+
+    /// Makes a resource with annotations.
+    ///
+    /// # Errors
+    /// When the API server refuses it.
+    pub async fn create_annotated(
+        &self,
+        kind: &str,
+        name: &str,
+        annotations: Value,
+        spec: Value,
+    ) -> Result<Resource> {
+        let metadata = json!({ "name": name, "annotations": annotations });
+        let manifest =
+            json!({ "apiVersion": "assay.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec });
         let folder = TempFolder::new()?;
         let file = folder.path().join("manifest.json");
         fs::write(&file, manifest.to_string()).context("write a manifest")?;

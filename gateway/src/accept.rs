@@ -1,8 +1,9 @@
 //! Accepting single jobs: all that wait share one commit.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use runtime::trace::{self, KeyValue, SpanKind};
 use runtime::{GroupCommit, Outage, in_full};
 use store::{Accepted, InvalidItem, NewJob, Store, StoreError};
 use tokio::sync::Notify;
@@ -35,6 +36,7 @@ impl Acceptor {
             GroupCommit::measured("accept", LARGEST_BATCH, metrics.accepts, move |jobs: Vec<NewJob>| {
                 let (store, recorded, postgres) = (store.clone(), recorded.clone(), postgres.clone());
                 async move {
+                    let began = SystemTime::now();
                     // A commit whose answer was lost may have happened. The ids are the same when it is repeated,
                     // which finds that out.
                     let answers = match repeat(|| store.accept(&jobs)).await {
@@ -47,6 +49,7 @@ impl Acceptor {
                         }
                     };
                     postgres.end();
+                    show(&jobs, began);
                     if answers.iter().any(|answer| matches!(answer, Ok(Accepted::Created { .. }))) {
                         recorded.notify_one();
                     }
@@ -63,5 +66,18 @@ impl Acceptor {
             return Err(Problem::unavailable());
         };
         answer?.map_err(|invalid| Problem::new(Code::InvalidData, invalid.message))
+    }
+}
+
+/// The commit as it is seen in the trace of each of its jobs.
+fn show(jobs: &[NewJob], began: SystemTime) {
+    if !trace::is_on() {
+        return;
+    }
+    let (ended, size) = (SystemTime::now(), i64::try_from(jobs.len()).unwrap_or(i64::MAX));
+    for job in jobs {
+        let attributes =
+            [KeyValue::new("assay.job.id", job.id.to_string()), KeyValue::new("assay.batch.size", size)];
+        trace::hop("commit", SpanKind::Client, job.traceparent.as_deref(), began..ended, &attributes);
     }
 }

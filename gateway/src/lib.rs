@@ -12,6 +12,7 @@ mod extract;
 mod knobs;
 mod leaving;
 mod metrics;
+mod observe;
 mod page;
 mod problem;
 mod relay;

@@ -25,6 +25,9 @@ fn main() -> anyhow::Result<()> {
 #[tokio::main]
 async fn serve(settings: Settings) -> anyhow::Result<()> {
     settings.telemetry.start()?;
+    let traces = settings.telemetry.export_traces("assay-gateway", env!("CARGO_PKG_VERSION"))?;
     let listeners = Listeners::bind(&settings).await?;
-    gateway::run(settings, listeners, Shutdown::on_signals()?).await
+    let ended = gateway::run(settings, listeners, Shutdown::on_signals()?).await;
+    traces.flush().await;
+    ended
 }

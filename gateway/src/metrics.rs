@@ -80,6 +80,11 @@ impl Metrics {
             connections_refused: Family::default(),
             connections_timed_out: Family::default(),
         };
+        // All of them from the start, so that a rate is known from the first on.
+        for kind in [ResourceKind::ScoringJob, ResourceKind::ScoringBatch] {
+            metrics.created(kind, 0);
+            metrics.refused.get_or_create(&Resource { kind }).inc_by(0);
+        }
         let registry = registry.sub_registry_with_prefix("assay_gateway");
         registry.register(
             "requests",

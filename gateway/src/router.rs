@@ -3,16 +3,15 @@
 use std::any::Any;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
-use tokio::time::Instant;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::error;
 
 use crate::app::SharedApp;
 use crate::authentication::authenticate;
+use crate::observe::observe;
 use crate::problem::{Code, Problem};
 use crate::routes::{dead_letters, scoring, submissions};
 
@@ -30,7 +29,8 @@ const DEAD_LETTER: &str = "/api/dead-letters/{id}";
 const REDRIVE: &str = "/api/dead-letters/{id}/redrive";
 const REDRIVE_MANY: &str = "/api/dead-letters/redrive";
 
-const TEMPLATES: [&str; 13] = [
+/// Those that are shown as labels.
+pub(crate) const TEMPLATES: [&str; 13] = [
     JOBS,
     JOB,
     RETRY,
@@ -66,7 +66,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(middleware::from_fn_with_state(app.clone(), count))
+        .layer(middleware::from_fn_with_state(app.clone(), observe))
         .with_state(app)
 }
 
@@ -83,14 +83,4 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
         panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     error!(message, "a request met a panic");
     Problem::internal().into_response()
-}
-
-async fn count(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
-    let begun = Instant::now();
-    let method = request.method().clone();
-    let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let route = TEMPLATES.into_iter().find(|template| matched == Some(template)).unwrap_or("other");
-    let response = next.run(request).await;
-    app.metrics.answered(&method, route, response.status(), begun.elapsed());
-    response
 }

@@ -25,6 +25,7 @@ mod rejection;
 mod retention;
 mod schema;
 mod settings;
+mod traces;
 mod vitals;
 mod watching;
 

@@ -63,9 +63,12 @@ async fn export(flags: &ExportFlags) -> anyhow::Result<()> {
 #[tokio::main]
 async fn run(settings: Settings) -> anyhow::Result<()> {
     settings.telemetry.start()?;
+    let traces = settings.telemetry.export_traces("assay-operator", env!("CARGO_PKG_VERSION"))?;
     let shutdown = Shutdown::on_signals()?;
     let listener = TcpListener::bind(settings.metrics_addr)
         .await
         .with_context(|| format!("cannot listen on {}", settings.metrics_addr))?;
-    operator::run(settings, listener, shutdown).await
+    let ended = operator::run(settings, listener, shutdown).await;
+    traces.flush().await;
+    ended
 }

@@ -1,5 +1,6 @@
 //! What the operator measures. Label values come from closed sets, and pools from the settings.
 
+use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -107,6 +108,12 @@ impl OfKind {
     pub(crate) const JOB: OfKind = OfKind { kind: "scoringjob" };
     /// A ScoringBatch.
     pub(crate) const BATCH: OfKind = OfKind { kind: "scoringbatch" };
+}
+
+impl fmt::Display for OfKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

@@ -6,6 +6,7 @@ mod pools;
 mod sweep;
 
 use std::collections::HashMap;
+use std::time::SystemTime;
 
 use domain::{JobId, Pool};
 use queue::{Enqueue, Queue, QueueError};
@@ -15,6 +16,7 @@ pub(crate) use pools::keep_all_true;
 pub(crate) use sweep::sweep;
 
 use crate::metrics::{Metrics, QueuedBy};
+use crate::traces;
 
 /// Puts jobs on the queue and notes in Postgres that they are there.
 #[derive(Clone)]
@@ -53,8 +55,10 @@ impl QueueKeeper {
         if jobs.is_empty() {
             return Ok(());
         }
+        let began = SystemTime::now();
         self.put_on_queue(jobs, found_by).await?;
         self.note(jobs).await?;
+        traces::queued(jobs, found_by, &(began..SystemTime::now()));
         Ok(())
     }
 

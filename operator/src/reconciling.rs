@@ -1,13 +1,15 @@
-//! What is measured of every reconciliation.
+//! What is measured and traced of every reconciliation.
 
 use std::time::Instant;
 
 use kube::Resource;
 use kube::runtime::controller::Action;
+use runtime::trace::{Span, SpanKind};
 
 use crate::arrivals::Arrivals;
 use crate::context::ReconcileError;
 use crate::metrics::{Metrics, OfKind};
+use crate::traces::annotated;
 
 /// Reconciles a resource, and notes how long that took and how long it had waited.
 pub(crate) async fn measured<K: Resource>(
@@ -21,7 +23,14 @@ pub(crate) async fn measured<K: Resource>(
         metrics.reconcile_lag(kind, lag);
     }
     let begun = Instant::now();
+    // One without a trace would begin a new one whenever it is looked at.
+    let mut span = annotated(resource)
+        .map(|parent| Span::begin(format!("reconcile {kind}"), SpanKind::Consumer, Some(parent)))
+        .unwrap_or_default();
     let reconciled = work.await;
+    if reconciled.is_err() {
+        span.fail("not reconciled yet");
+    }
     metrics.reconciled(kind, begun.elapsed(), reconciled.is_ok());
     reconciled
 }

@@ -2,14 +2,16 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use domain::transition::TakenOver;
 use domain::{AttemptOutcome, Claim, Epoch, ErrorCode, JobStatus, RetryPolicy};
 use futures::FutureExt;
+use runtime::trace::{SpanKind, TraceContext};
 use store::{Ending, Finished, Started, Tenure, Work};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::field::display;
 use tracing::{debug, error, info, warn};
 
 use crate::engine::{Assignment, Engine, panicked};
@@ -20,6 +22,7 @@ use crate::records::{Records, done};
 use crate::rubrics::Rubrics;
 use crate::scoring::{Limits, ScoringError};
 use crate::slots::{Permit, Slot};
+use crate::traces::{AttemptSpan, Claiming};
 
 /// When a job that is held back is looked at again. An operator takes it off the queue before long, or it is resumed.
 const LOOK_AT_SUSPENDED_AFTER: Duration = Duration::from_secs(1);
@@ -27,11 +30,12 @@ const LOOK_AT_SUSPENDED_AFTER: Duration = Duration::from_secs(1);
 /// When a job that could not be scored here, for reasons of this scorer's own, is tried again by any.
 const PAUSE_AFTER_TROUBLE: Duration = Duration::from_secs(2);
 
-/// When an attempt began, and how old its job was then.
-#[derive(Clone, Copy, Debug)]
+/// When an attempt began, how old its job was then, and what of it is seen in the job's trace.
+#[derive(Debug)]
 struct Begun {
     at: Instant,
     age: Duration,
+    span: AttemptSpan,
 }
 
 /// Makes attempts at the jobs that were claimed.
@@ -51,21 +55,34 @@ pub(crate) struct Attempts {
 impl Attempts {
     /// Works on a claim of a job whose last lease, that of the epoch `expired`, is known to have run out. It counts as held
     /// until what came of it is recorded, and its lease is ended after that.
-    pub(crate) async fn make(&self, claim: Claim, expired: Epoch, permit: Permit) {
+    pub(crate) async fn make(&self, claim: Claim, expired: Epoch, permit: Permit, claiming: &Claiming) {
         let Permit { slot, room } = permit;
         let holding = self.held.hold(claim);
-        let end = self.make_held(&holding, expired, slot).await;
+        let end = self.make_held(&holding, expired, slot, claiming).await;
         drop((holding, room));
         self.leases.end(end).await;
     }
 
-    async fn make_held(&self, holding: &Holding, expired: Epoch, slot: Slot) -> LeaseEnd {
+    async fn make_held(
+        &self,
+        holding: &Holding,
+        expired: Epoch,
+        slot: Slot,
+        claiming: &Claiming,
+    ) -> LeaseEnd {
+        let starting = SystemTime::now();
         let work = match self.start(holding, expired).await {
             Ok(work) => work,
             Err(end) => return end,
         };
-        let begun = Begun { at: Instant::now(), age: work.age };
-        match self.score(work, slot, holding).await {
+        let started = starting..SystemTime::now();
+        let span = AttemptSpan::begin(&work, holding.claim, claiming, started);
+        holding.traced(span.context());
+        let begun = Begun { at: Instant::now(), age: work.age, span };
+        let scoring = SystemTime::now();
+        let scored = self.score(work, slot, holding).await;
+        begun.span.step("score", SpanKind::Internal, scoring..SystemTime::now(), &[]);
+        match scored {
             Some(ending) => self.finish(ending, begun, holding).await,
             None => self.stopped(holding),
         }
@@ -82,7 +99,9 @@ impl Attempts {
                 if let Some(TakenOver { epoch: earlier, outcome }) = taken_over {
                     self.metrics.count(outcome);
                     let counts = outcome == AttemptOutcome::LeaseLost;
-                    info!(job = %claim.job, epoch = %claim.epoch, %earlier, counts, "took over an attempt without end");
+                    let trace = TraceContext::read(work.traceparent.as_deref());
+                    let trace_id = trace.map(|trace| display(trace.trace_id()));
+                    info!(job = %claim.job, trace_id, epoch = %claim.epoch, %earlier, counts, "took over an attempt without end");
                 }
                 holding.started(work.rank);
                 self.metrics.waiting_seconds.observe(work.waited.as_secs_f64());
@@ -128,7 +147,7 @@ impl Attempts {
             () = self.last_call.cancelled() => Some(released("the scorer stopped")),
             outcome = self.outcome(work, slot, holding) => {
                 let outcome = outcome?;
-                Some(outcome.unwrap_or_else(|error| self.failed(error, attempt, backoff, holding.claim)))
+                Some(outcome.unwrap_or_else(|error| self.failed(error, attempt, backoff, holding)))
             }
         }
     }
@@ -158,8 +177,9 @@ impl Attempts {
         Some(outcome.map(done))
     }
 
-    fn failed(&self, error: ScoringError, attempt: u32, backoff: Duration, claim: Claim) -> Ending {
-        info!(job = %claim.job, attempt, %error, "the attempt failed");
+    fn failed(&self, error: ScoringError, attempt: u32, backoff: Duration, holding: &Holding) -> Ending {
+        let (trace_id, span_id) = (holding.trace_id(), holding.span_id());
+        info!(job = %holding.claim.job, trace_id, span_id, attempt, %error, "the attempt failed");
         let delay = RetryPolicy::backoff(backoff, attempt, rand::random());
         match error {
             ScoringError::Permanent { code, message } => Ending::Permanent { code, message },
@@ -176,7 +196,10 @@ impl Attempts {
     async fn finish(&self, ending: Ending, begun: Begun, holding: &Holding) -> LeaseEnd {
         let claim = holding.claim;
         let verdict = ending.verdict();
-        match self.records.finish(holding, ending).await {
+        let finishing = SystemTime::now();
+        let finished = self.records.finish(holding, ending).await;
+        begun.span.step("finish", SpanKind::Client, finishing..SystemTime::now(), &[]);
+        match finished {
             Some(Ok(Finished::Recorded { status, retry_after })) => {
                 self.recorded(verdict.outcome(), status, begun);
                 if status == JobStatus::Queued {
@@ -187,7 +210,8 @@ impl Attempts {
             }
             Some(Ok(Finished::Refused)) => {
                 self.metrics.refused.inc();
-                warn!(job = %claim.job, epoch = %claim.epoch, ?verdict, "refused: the job is no longer this scorer's");
+                let trace_id = holding.trace_id();
+                warn!(job = %claim.job, trace_id, epoch = %claim.epoch, ?verdict, "refused: the job is no longer this scorer's");
                 // Only to count it, so once.
                 if let Ok([Tenure::Cancelled]) = self.records.held(&[claim]).await.as_deref() {
                     self.metrics.count(AttemptOutcome::Cancelled);
@@ -195,7 +219,8 @@ impl Attempts {
                 LeaseEnd::Finish(claim)
             }
             Some(Err(invalid)) => {
-                error!(job = %claim.job, error = %invalid, "the result cannot be stored");
+                let trace_id = holding.trace_id();
+                error!(job = %claim.job, trace_id, error = %invalid, "the result cannot be stored");
                 self.finish_unstorable(&invalid.message, begun, holding).await
             }
             None => self.unanswered(holding),
@@ -224,7 +249,8 @@ impl Attempts {
     }
 
     /// Counts an attempt whose end is on the record, and its job if that has ended, too.
-    fn recorded(&self, outcome: AttemptOutcome, status: JobStatus, begun: Begun) {
+    fn recorded(&self, outcome: AttemptOutcome, status: JobStatus, mut begun: Begun) {
+        begun.span.recorded(outcome, status);
         let took = begun.at.elapsed();
         self.metrics.count(outcome);
         self.metrics.attempt_took(outcome, took.as_secs_f64());
@@ -242,7 +268,8 @@ impl Attempts {
         if loss == Some(Loss::Cancelled) {
             self.metrics.count(AttemptOutcome::Cancelled);
         }
-        info!(job = %claim.job, epoch = %claim.epoch, "stopped: the job was cancelled or taken over");
+        let trace_id = holding.trace_id();
+        info!(job = %claim.job, trace_id, epoch = %claim.epoch, "stopped: the job was cancelled or taken over");
         LeaseEnd::Finish(claim)
     }
 }

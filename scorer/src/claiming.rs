@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use domain::{Claim, Epoch};
 use futures::stream::FuturesUnordered;
@@ -16,6 +16,7 @@ use tracing::{error, info};
 use crate::attempt::Attempts;
 use crate::leases::LeaseEnd;
 use crate::slots::{Permit, Slots};
+use crate::traces::Claiming;
 
 /// How long to wait before Redis is asked again after it did not answer.
 const PAUSE_WITHOUT_REDIS: Duration = Duration::from_millis(250);
@@ -29,6 +30,7 @@ pub(crate) async fn claim_until_stopped(
 ) {
     let mut waiter = attempts.leases.waiter();
     while let Some(permits) = shutdown.unless_requested(slots.all_free()).await {
+        let began = SystemTime::now();
         // Not interrupted by the stop: a claim whose answer nobody reads would wait until its lease ends.
         let claimed = attempts.leases.claim(permits.len()).await;
         let Ok(Claimed { claims, expired, next_event }) = claimed else {
@@ -43,8 +45,9 @@ pub(crate) async fn claim_until_stopped(
         let queue_is_empty = claims.len() < permits.len();
         attempts.metrics.claims.inc_by(claims.len() as u64);
         let expired = |claim: &Claim| expired.get(&claim.job).copied().unwrap_or(Epoch::NONE);
+        let claiming = Claiming { when: began..SystemTime::now(), jobs: claims.len() };
         let claims = claims.into_iter().map(|claim| (claim, expired(&claim))).zip(permits);
-        tasks.spawn(work_off(attempts.clone(), claims.collect()));
+        tasks.spawn(work_off(attempts.clone(), claims.collect(), claiming));
         if queue_is_empty {
             wait(&mut waiter, next_event, attempts.leases.longest_rest(), shutdown).await;
         }
@@ -53,9 +56,10 @@ pub(crate) async fn claim_until_stopped(
 
 /// Works on jobs claimed together. They share a task, so that what they hand in at the same time arrives together,
 /// and one statement serves them all; other than that they go their own ways.
-async fn work_off(attempts: Arc<Attempts>, claims: Vec<((Claim, Epoch), Permit)>) {
-    let each =
-        |((claim, expired), permit)| AssertUnwindSafe(attempts.make(claim, expired, permit)).catch_unwind();
+async fn work_off(attempts: Arc<Attempts>, claims: Vec<((Claim, Epoch), Permit)>, claiming: Claiming) {
+    let each = |((claim, expired), permit)| {
+        AssertUnwindSafe(attempts.make(claim, expired, permit, &claiming)).catch_unwind()
+    };
     let mut under_way: FuturesUnordered<_> = claims.into_iter().map(each).collect();
     while let Some(ended) = under_way.next().await {
         if ended.is_err() {

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use domain::{Claim, Rank};
 use queue::Adopt;
+use runtime::trace::{SpanId, TraceContext, TraceId};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::field::{DisplayValue, display};
 
 /// The claims held. Cheap to clone; clones share them.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,8 @@ struct Entry {
     loss: Option<Loss>,
     /// Known once Postgres has started the attempt.
     rank: Option<Rank>,
+    /// The place of the attempt in its job's trace, once that is known.
+    trace: Option<TraceContext>,
 }
 
 /// Why a claim is no longer this scorer's.
@@ -46,7 +50,7 @@ pub(crate) struct Holding {
 impl Held {
     pub(crate) fn hold(&self, claim: Claim) -> Holding {
         let lost = CancellationToken::new();
-        let entry = Entry { since: Instant::now(), lost: lost.clone(), loss: None, rank: None };
+        let entry = Entry { since: Instant::now(), lost: lost.clone(), loss: None, rank: None, trace: None };
         self.lock().insert(claim, entry);
         Holding { claim, lost, held: self.clone() }
     }
@@ -59,6 +63,11 @@ impl Held {
     /// For how long the oldest claim has been held; zero when there is none.
     pub(crate) fn oldest_age(&self) -> Duration {
         self.lock().values().map(|entry| entry.since.elapsed()).max().unwrap_or_default()
+    }
+
+    /// The place of an attempt in its job's trace, for log lines.
+    pub(crate) fn trace(&self, claim: &Claim) -> Option<TraceContext> {
+        self.lock().get(claim)?.trace
     }
 
     /// The claims whose attempt has been started in Postgres.
@@ -87,6 +96,23 @@ impl Holding {
         if let Some(entry) = self.held.lock().get_mut(&self.claim) {
             entry.rank = Some(rank);
         }
+    }
+
+    /// The attempt has this place in its job's trace.
+    pub(crate) fn traced(&self, trace: Option<TraceContext>) {
+        if let Some(entry) = self.held.lock().get_mut(&self.claim) {
+            entry.trace = trace;
+        }
+    }
+
+    /// The trace that log lines about the attempt name, when it is known.
+    pub(crate) fn trace_id(&self) -> Option<DisplayValue<TraceId>> {
+        self.held.trace(&self.claim).map(|trace| display(trace.trace_id()))
+    }
+
+    /// The attempt's span in that trace.
+    pub(crate) fn span_id(&self) -> Option<DisplayValue<SpanId>> {
+        self.held.trace(&self.claim).map(|trace| display(trace.span_id()))
     }
 
     pub(crate) fn is_lost(&self) -> bool {

@@ -30,6 +30,7 @@ mod settings;
 mod slots;
 mod sorting;
 mod threads;
+mod traces;
 
 use std::sync::Arc;
 use std::time::Duration;

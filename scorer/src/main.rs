@@ -25,11 +25,14 @@ fn main() -> anyhow::Result<()> {
     // With several, the first of them would be on its way alone before the rest is there.
     let runtime = Builder::new_current_thread().enable_all().build().context("cannot start the runtime")?;
     let ended = runtime.block_on(async {
+        let traces = settings.telemetry.export_traces("assay-scorer", env!("CARGO_PKG_VERSION"))?;
         let shutdown = Shutdown::on_signals()?;
         let listener = TcpListener::bind(settings.metrics_addr)
             .await
             .with_context(|| format!("cannot listen on {}", settings.metrics_addr))?;
-        scorer::run(settings, listener, shutdown).await
+        let ended = scorer::run(settings, listener, shutdown).await;
+        traces.flush().await;
+        ended
     });
     // A thread may still be scoring a job that was handed back. Nobody waits for it.
     runtime.shutdown_background();

@@ -73,6 +73,7 @@ async fn recover(attempts: &Attempts, missing: &HashSet<Claim>) {
 }
 
 fn lose(attempts: &Attempts, claim: &Claim, loss: Loss) {
-    warn!(job = %claim.job, epoch = %claim.epoch, ?loss, "the lease is lost");
+    let trace_id = attempts.held.trace(claim).map(|trace| tracing::field::display(trace.trace_id()));
+    warn!(job = %claim.job, trace_id, epoch = %claim.epoch, ?loss, "the lease is lost");
     attempts.held.lose(claim, loss);
 }

@@ -25,6 +25,9 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// See [`MANAGED_BY`].
 pub const MADE_BY_GATEWAY: &str = "assay-gateway";
 
+/// The annotation that carries the W3C trace context of the request that made the job; a person may give one, too.
+pub const TRACEPARENT: &str = "assay.dev/traceparent";
+
 /// The annotation with which a person asks for what failed to be redriven; its value is `true`. It goes once that is
 /// answered, with an event and with [`REDRIVEN_AS`] or [`REDRIVEN_MEMBERS`].
 pub const REDRIVE: &str = "assay.dev/redrive";

@@ -9,6 +9,7 @@ mod process;
 pub mod shutdown;
 pub mod telemetry;
 pub mod tls;
+pub mod trace;
 
 pub use group_commit::{CommitMetrics, GroupCommit, GroupCommitError};
 pub use health::{Health, serve_health};

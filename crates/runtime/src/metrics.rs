@@ -5,11 +5,13 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
 use crate::process::Process;
+use crate::trace::SpanCounters;
 
 /// A registry that shows which version this is and what the process takes, under names that all services share.
 pub fn registry(version: &'static str) -> Registry {
     let mut registry = Registry::default();
     registry.register("assay_build", "The version that runs", Info::new([("version", version)]));
+    SpanCounters::register(&mut registry);
     registry.register_collector(Box::new(Process));
     registry
 }

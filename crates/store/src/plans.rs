@@ -195,6 +195,7 @@ async fn call_everything(store: &Store) -> Result<()> {
         named_job: Some(job),
         made_by_gateway: true,
         acceptable: true,
+        traceparent: None,
     };
     if let Some(relay) = store.begin_relay().await? {
         relay.waiting(10).await?;

@@ -24,6 +24,8 @@ pub struct ResourceRequest {
     pub made_by_gateway: bool,
     /// Whether it may become a job when it mirrors none.
     pub acceptable: bool,
+    /// The W3C trace context for the job that it may become.
+    pub traceparent: Option<String>,
 }
 
 /// What a resource stands for.
@@ -332,7 +334,7 @@ fn new_job(request: &ResourceRequest) -> NewJob {
         submission_id: request.submission_id,
         tenant: None,
         knobs: request.knobs.clone(),
-        traceparent: None,
+        traceparent: request.traceparent.clone(),
         resource: Some(request.resource.clone()),
     }
 }

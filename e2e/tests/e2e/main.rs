@@ -3,11 +3,13 @@
 //! One program, so that it is linked once. Each test has processes, a database and a namespace of its own; see
 //! [`e2e::world`]. docs/ARCHITECTURE.md lists what may be lost, and which test shows what happens then.
 
+mod alerts;
 mod apiserver;
 mod burst;
 mod chaos;
 mod documents;
 mod kubectl;
+mod metrics;
 mod network;
 mod operators;
 mod postgres;
@@ -16,4 +18,5 @@ mod redis_cluster;
 mod rolling;
 mod scorers;
 mod stops;
+mod traces;
 mod walk;

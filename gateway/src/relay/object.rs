@@ -6,11 +6,9 @@ use domain::{Knobs, SubmissionId};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use resources::{
     KnobsSpec, MADE_BY_GATEWAY, MANAGED_BY, ScoringBatch, ScoringBatchSpec, ScoringJob, ScoringJobSpec,
+    TRACEPARENT,
 };
 use store::{BatchToMirror, JobRow};
-
-/// The annotation that carries the W3C trace context of the request that made the job.
-const TRACEPARENT: &str = "assay.dev/traceparent";
 
 /// The resource of a job, under the job's id.
 pub(super) fn scoring_job(row: &JobRow) -> ScoringJob {

@@ -1,7 +1,8 @@
 //! One round of relaying: everything that waits now.
 
 use runtime::in_full;
-use std::time::Duration;
+use runtime::trace::{self, SpanKind};
+use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, stream};
 use kube::Client;
@@ -86,7 +87,13 @@ impl Relayer {
         state.plan = plan(number, state.live, self.limits, state.plan);
         match state.plan {
             Plan::Batches => {
+                let began = SystemTime::now();
                 turn.move_to_batch(&waiting).await?;
+                let when = began..SystemTime::now();
+                for job in &waiting {
+                    let traceparent = job.traceparent.as_deref();
+                    trace::hop("move to ScoringBatch", SpanKind::Client, traceparent, when.clone(), &[]);
+                }
                 self.batches(turn, client, state, MOST_BATCHES).await?;
                 Ok(if many { RoundEnd::More } else { RoundEnd::Caught })
             }

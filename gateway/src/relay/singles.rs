@@ -1,10 +1,12 @@
 //! One resource for each of some jobs: many creations under way at once, with what is done noted on the way.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::SystemTime;
 
 use domain::JobId;
 use futures::{StreamExt, stream};
 use kube::Client;
+use runtime::trace::{self, SpanKind};
 use store::{JobRow, MirroredJob, Relay, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -67,7 +69,12 @@ async fn create_each(
         if halt.load(Ordering::Relaxed) || Instant::now() > until {
             return (job.id, None);
         }
+        let began = SystemTime::now();
         let creation = create(client, namespace, &scoring_job(&job)).await;
+        if let Creation::Created { .. } = creation {
+            let when = began..SystemTime::now();
+            trace::hop("create ScoringJob", SpanKind::Client, job.traceparent.as_deref(), when, &[]);
+        }
         match creation {
             Creation::Created { .. } => refused_in_a_row.store(0, Ordering::Relaxed),
             Creation::Refused(_)

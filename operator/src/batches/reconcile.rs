@@ -9,6 +9,7 @@ use kube::runtime::controller::Action;
 use kube::{Resource, ResourceExt};
 use resources::ScoringBatch;
 use runtime::in_full;
+use runtime::trace::{Span, SpanKind, TraceContext};
 use store::{BatchBinding, BatchOrigin, MutableKnobs, NewBatch, ResourceRef, StoreError};
 use tracing::{debug, info};
 
@@ -19,6 +20,7 @@ use crate::following::bring_queue_in_line;
 use crate::metrics::QueuedBy;
 use crate::redrive::is_asked;
 use crate::rejection::Rejection;
+use crate::traces::annotated;
 
 const AFTER_ERROR: Duration = Duration::from_secs(2);
 
@@ -127,13 +129,16 @@ async fn bind_or_accept(
         let rejection = Rejection::unknown_pool(knobs.pool.as_str(), &context.pools);
         return Ok(Meaning::Rejected(rejection));
     }
+    let given = annotated(batch);
+    let span = Span::begin("accept", SpanKind::Consumer, given);
+    let context_of_jobs = span.context().or(given).unwrap_or_else(TraceContext::unsampled);
     let request = NewBatch {
         id: reference.uid,
         tenant: None,
         submission_ids: batch.spec.submission_ids.clone(),
         knobs,
         origin: BatchOrigin::Kubectl,
-        traceparent: None,
+        traceparent: Some(context_of_jobs.to_string()),
         resource: Some(reference.clone()),
     };
     match context.store.accept_batch(&request).await {

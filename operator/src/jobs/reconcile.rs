@@ -10,6 +10,7 @@ use kube::runtime::events::EventType;
 use kube::{Resource, ResourceExt};
 use resources::{Phase, ScoringJob};
 use runtime::in_full;
+use runtime::trace::{Span, SpanKind, TraceContext};
 use store::{Applied, JobRow, MutableKnobs, Resolved, ResourceRef, ResourceRequest};
 use tracing::{debug, info};
 
@@ -20,6 +21,7 @@ use crate::events::publish;
 use crate::following::bring_queue_in_line;
 use crate::redrive::is_asked;
 use crate::rejection::Rejection;
+use crate::traces::annotated;
 
 /// How long a resource waits after an error. Nothing is lost meanwhile: the sweep queues its job from Postgres.
 const AFTER_ERROR: Duration = Duration::from_secs(2);
@@ -95,7 +97,13 @@ pub(super) fn after_error(
     error: &ReconcileError,
     _: Arc<Context>,
 ) -> Action {
-    debug!(resource = resource.name_any(), error = in_full(&error), "cannot reconcile the ScoringJob yet");
+    let trace_id = annotated(resource.as_ref()).map(|context| tracing::field::display(context.trace_id()));
+    debug!(
+        resource = resource.name_any(),
+        trace_id,
+        error = in_full(&error),
+        "cannot reconcile the ScoringJob yet"
+    );
     Action::requeue(AFTER_ERROR)
 }
 
@@ -113,13 +121,19 @@ async fn resolve(
         Ok(knobs) => knobs,
         Err(unusable) => return Ok(Err(Rejection::unusable(unusable.0))),
     };
+    let given = annotated(resource);
+    // Only one that was made with kubectl begins something here.
+    let by_person = !is_made_by_gateway(resource);
+    let span = if by_person { Span::begin("accept", SpanKind::Consumer, given) } else { Span::default() };
+    let context_of_job = span.context().or(given).unwrap_or_else(TraceContext::unsampled);
     let request = ResourceRequest {
         resource: reference.clone(),
         submission_id: resource.spec.submission_id,
         acceptable: context.pools.contains(&knobs.pool),
         knobs,
         named_job: context.named_id(reference),
-        made_by_gateway: is_made_by_gateway(resource),
+        made_by_gateway: !by_person,
+        traceparent: Some(context_of_job.to_string()),
     };
     let resolved = context.resolve.submit(request).await.map_err(ReconcileError::Resolve)?;
     Ok(resolved.map_err(|invalid| Rejection::unusable(invalid.message)))
@@ -162,7 +176,8 @@ async fn reject(
         Err(error) => return Err(error.into()),
     }
     context.metrics.rejected.inc();
-    info!(resource = reference.name, reason = rejection.reason, "rejected a ScoringJob");
+    let trace_id = annotated(resource).map(|context| tracing::field::display(context.trace_id()));
+    info!(resource = reference.name, reason = rejection.reason, trace_id, "rejected a ScoringJob");
     publish(resource, EventType::Warning, rejection.reason, &rejection.message, "Reject", context).await;
     Ok(())
 }

@@ -2,13 +2,14 @@
 //! shown as it is now, so a job that hurried through several states costs one write.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use domain::{ErrorCode, JobId, JobStatus};
 use futures::{StreamExt, stream};
 use kube::runtime::events::EventType;
 use kube::runtime::reflector::{ObjectRef, Store};
 use resources::ScoringJob;
+use runtime::trace::{self, KeyValue, SpanKind, TraceContext};
 use runtime::{Outage, in_full};
 use store::{JobRow, Mirror, StoreError};
 
@@ -78,16 +79,22 @@ async fn show(row: &JobRow, context: &Context, resources: &Store<Seen<ScoringJob
     if resource.0.as_ref().is_ok_and(|shown| shown.status.as_ref() == Some(&wanted)) {
         return true;
     }
+    let began = SystemTime::now();
     match write_status(&context.client, resource.as_ref(), &wanted).await {
         Ok(()) => {
             context.metrics.statuses.inc();
+            let attributes = [KeyValue::new("assay.status", row.status.as_str())];
+            let when = began..SystemTime::now();
+            trace::hop("show status", SpanKind::Client, row.traceparent.as_deref(), when, &attributes);
             announce_failure(row, &resource, context).await;
             true
         }
         // Another version than the one seen: the watch brings it. Gone: the watch tells.
         Err(error) if error.is_conflict() || error.is_not_found() => false,
         Err(error) => {
-            tracing::debug!(job = %row.id, error = in_full(&error), "cannot write a status yet");
+            let trace = TraceContext::read(row.traceparent.as_deref());
+            let trace_id = trace.map(|context| tracing::field::display(context.trace_id()));
+            tracing::debug!(job = %row.id, trace_id, error = in_full(&error), "cannot write a status yet");
             false
         }
     }

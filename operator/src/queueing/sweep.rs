@@ -1,6 +1,6 @@
 //! Queues straight from Postgres what nobody has queued in time, because Kubernetes is away or the leader is busy.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use runtime::{Outage, Shutdown};
 use tokio::time::{MissedTickBehavior, interval};
@@ -8,6 +8,7 @@ use tracing::debug;
 
 use super::{QueueKeeper, QueueingError};
 use crate::metrics::QueuedBy;
+use crate::traces;
 
 /// How often the sweep looks.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -37,7 +38,9 @@ async fn sweep_once(keeper: &QueueKeeper, sweep_after: Duration) -> Result<usize
         if jobs.is_empty() {
             return Ok(queued);
         }
+        let began = SystemTime::now();
         keeper.put_on_queue(&jobs, QueuedBy::SWEEP).await?;
+        traces::queued(&jobs, QueuedBy::SWEEP, &(began..SystemTime::now()));
         queued += jobs.len();
         // Another replica has the same page in hand.
         if keeper.note(&jobs).await? == 0 {

@@ -202,6 +202,7 @@ async fn a_request_with_kubectl_whose_answer_was_lost_is_found() -> Result<()> {
             named_job: None,
             made_by_gateway: false,
             acceptable: true,
+            traceparent: None,
         }])
     };
     far.store.resolve(&request("first").await?).await?;

@@ -16,6 +16,7 @@ fn request(submission_id: Uuid, resource: ResourceRef) -> ResourceRequest {
         named_job: None,
         made_by_gateway: false,
         acceptable: true,
+        traceparent: None,
     }
 }
 

@@ -333,6 +333,7 @@ async fn an_id_that_is_in_the_history_never_becomes_a_job_again() -> Result<()> 
         named_job: None,
         made_by_gateway: false,
         acceptable: true,
+        traceparent: None,
     };
     let of_gateway = ResourceRequest {
         resource: resource(&new.id.to_string()),
