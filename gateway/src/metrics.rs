@@ -85,6 +85,12 @@ impl Metrics {
             metrics.created(kind, 0);
             metrics.refused.get_or_create(&Resource { kind }).inc_by(0);
         }
+        for reason in ["full", "address"] {
+            metrics.connections_refused.get_or_create(&Reason { reason }).inc_by(0);
+        }
+        for state in ["idle", "header", "stalled"] {
+            metrics.connections_timed_out.get_or_create(&Waiting { state }).inc_by(0);
+        }
         let registry = registry.sub_registry_with_prefix("assay_gateway");
         registry.register(
             "requests",

@@ -122,6 +122,25 @@ async fn a_clients_choices_and_trace_are_recorded() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_trace_begins_at_the_gateway_when_its_client_gave_none_that_is_valid() -> Result<()> {
+    let database = testkit::fresh_database().await?;
+    let gateway = Gateway::ready(&database, &[]).await?;
+    for header in [None, Some("00-00000000000000000000000000000000-00f067aa0ba902b7-01"), Some("nonsense")] {
+        let body = json!({"submissionId": gateway.submission().await?});
+        let mut request = gateway.request(Method::POST, "/api/scoring").json(&body);
+        if let Some(header) = header {
+            request = request.header("traceparent", header);
+        }
+        answer(request).await?.id("job_id")?;
+    }
+    // Three traces, each of its own; nobody exports them, so they are not marked as sampled.
+    let recorded = "SELECT count(DISTINCT traceparent) FROM scoring_jobs \
+                    WHERE traceparent ~ '^00-[0-9a-f]{32}-[0-9a-f]{16}-00$' AND traceparent !~ '^00-0{32}'";
+    assert_eq!(gateway.number(recorded).await?, 3);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_found_again() -> Result<()> {
     let direct = testkit::fresh_database().await?;
     let (link, linked) = Link::to_url(&direct, Weather::Fair).await?;
