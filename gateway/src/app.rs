@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::accept::Acceptor;
 use crate::authentication::Authentication;
 use crate::metrics::Metrics;
+use crate::pools::Pools;
 
 /// What the routes share.
 pub(crate) struct App {
@@ -23,6 +24,8 @@ pub(crate) struct App {
     pub(crate) recorded: Arc<Notify>,
     /// The pools that jobs may name.
     pub(crate) pools: Vec<Pool>,
+    /// What goes on in them.
+    pub(crate) watched: Pools,
     /// The largest body, in bytes.
     pub(crate) body_limit: usize,
     /// How long a body may take to arrive.

@@ -14,6 +14,7 @@ mod leaving;
 mod metrics;
 mod observe;
 mod page;
+mod pools;
 mod problem;
 mod relay;
 mod repeat;
@@ -24,6 +25,7 @@ mod schema;
 mod server;
 mod settings;
 mod traceparent;
+mod ui;
 
 pub use authentication::{AuthenticationContradiction, AuthenticationFlags, MintFlags};
 pub use run::{Listeners, run};

@@ -47,6 +47,8 @@ pub(crate) enum Code {
     UnknownRubric,
     Internal,
     DatabaseUnavailable,
+    Forbidden,
+    TooManyStreams,
 }
 
 impl Code {
@@ -86,6 +88,8 @@ impl Code {
             Code::UnknownRubric => "unknown_rubric",
             Code::Internal => "internal",
             Code::DatabaseUnavailable => "database_unavailable",
+            Code::Forbidden => "forbidden",
+            Code::TooManyStreams => "too_many_streams",
         }
     }
 
@@ -121,7 +125,10 @@ impl Code {
             | Code::UnknownPool
             | Code::UnknownRubric => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Code::DatabaseUnavailable | Code::AuthenticationUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Code::Forbidden => StatusCode::FORBIDDEN,
+            Code::DatabaseUnavailable | Code::AuthenticationUnavailable | Code::TooManyStreams => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 }

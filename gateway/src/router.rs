@@ -13,7 +13,8 @@ use crate::app::SharedApp;
 use crate::authentication::authenticate;
 use crate::observe::observe;
 use crate::problem::{Code, Problem};
-use crate::routes::{dead_letters, scoring, submissions};
+use crate::routes::{caller, dead_letters, pools, scoring, submissions};
+use crate::ui;
 
 const SUBMISSIONS: &str = "/api/submissions";
 const SUBMISSION: &str = "/api/submissions/{id}";
@@ -21,6 +22,7 @@ const SUBMISSION_CONTENT: &str = "/api/submissions/{id}/content";
 const SUBMIT: &str = "/api/submissions/{id}/submit";
 const JOBS: &str = "/api/scoring";
 const JOB: &str = "/api/scoring/{id}";
+const ATTEMPTS: &str = "/api/scoring/{id}/attempts";
 const RETRY: &str = "/api/scoring/{id}/retry";
 const BATCHES: &str = "/api/scoring/batches";
 const BATCH: &str = "/api/scoring/batches/{id}";
@@ -28,11 +30,15 @@ const DEAD_LETTERS: &str = "/api/dead-letters";
 const DEAD_LETTER: &str = "/api/dead-letters/{id}";
 const REDRIVE: &str = "/api/dead-letters/{id}/redrive";
 const REDRIVE_MANY: &str = "/api/dead-letters/redrive";
+const POOLS: &str = "/api/pools";
+const POOL_EVENTS: &str = "/api/pools/events";
+const CALLER: &str = "/api/caller";
 
 /// Those that are shown as labels.
-pub(crate) const TEMPLATES: [&str; 13] = [
+pub(crate) const TEMPLATES: [&str; 17] = [
     JOBS,
     JOB,
+    ATTEMPTS,
     RETRY,
     BATCHES,
     BATCH,
@@ -44,6 +50,9 @@ pub(crate) const TEMPLATES: [&str; 13] = [
     DEAD_LETTER,
     REDRIVE,
     REDRIVE_MANY,
+    POOLS,
+    POOL_EVENTS,
+    CALLER,
 ];
 
 /// The API.
@@ -55,6 +64,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route(SUBMIT, post(submissions::submit))
         .route(JOBS, post(scoring::create).get(scoring::list))
         .route(JOB, get(scoring::show).delete(scoring::cancel))
+        .route(ATTEMPTS, get(scoring::attempts))
         .route(RETRY, post(scoring::retry))
         .route(BATCHES, post(scoring::batches::create))
         .route(BATCH, get(scoring::batches::show))
@@ -62,9 +72,13 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route(DEAD_LETTER, get(dead_letters::show))
         .route(REDRIVE, post(dead_letters::redrive))
         .route(REDRIVE_MANY, post(dead_letters::redrive_many))
+        .route(POOLS, get(pools::show))
+        .route(POOL_EVENTS, get(pools::events))
+        .route(CALLER, get(caller::show))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
+        .merge(ui::router())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(middleware::from_fn_with_state(app.clone(), observe))
         .with_state(app)

@@ -19,6 +19,7 @@ use crate::authentication::Authentication;
 use crate::cluster::Cluster;
 use crate::leaving::leave_when_stopping;
 use crate::metrics::Metrics;
+use crate::pools::{self, Pools};
 use crate::relay::{self, Relayer};
 use crate::router::router;
 use crate::server::{Door, serve};
@@ -91,6 +92,10 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     let mut relay = JoinSet::new();
     relay.spawn(relay::run(relayer, recorded.clone(), prepared, postgres.clone(), relay_stop.clone()));
 
+    let queues = settings.redis_url.as_deref().map(pools::queues_at).transpose().context("--redis-url")?;
+    let watched = Pools::new(settings.pools.clone(), shutdown.clone());
+    background.spawn(watched.clone().sample(store.clone(), queues));
+
     let deadline = settings.request_timeout;
     let app = Arc::new(App {
         authentication,
@@ -98,6 +103,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         acceptor: Acceptor::start(store.clone(), deadline, recorded.clone(), postgres, metrics.clone()),
         recorded,
         pools: settings.pools.clone(),
+        watched,
         body_limit: settings.body_limit,
         body_timeout: settings.body_timeout,
         metrics: metrics.clone(),

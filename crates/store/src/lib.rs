@@ -13,6 +13,7 @@
 //! - Times are those of Postgres. Where one crosses into the queue it does so as a duration.
 
 mod accept;
+mod actions;
 mod batch_counts;
 mod batch_mirroring;
 mod batches;
@@ -44,8 +45,10 @@ mod settings;
 mod start;
 mod submissions;
 mod text;
+mod throughput;
 
 pub use accept::{Accepted, NewJob, Refusal};
+pub use actions::ActionRow;
 pub use batch_counts::{BatchCounts, Failure};
 pub use batch_mirroring::{BatchBinding, ChangedBatch, LiveBatch, ShownBatch};
 pub use batches::{BatchAccepted, BatchOrigin, BatchRow, NewBatch, Rejected};
@@ -74,3 +77,4 @@ pub use rubrics::RubricVersion;
 pub use settings::{DatabaseFlags, PooledMigration, Settings};
 pub use start::{StartRequest, Started, Work};
 pub use submissions::{SubmissionRefusal, SubmissionRow, SubmissionStatus};
+pub use throughput::{ActiveJobs, RecentThroughput, Throughput, ThroughputKind};

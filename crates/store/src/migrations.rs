@@ -20,7 +20,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 13] = files! {
+const FILES: [(&str, &str, &str); 14] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -34,6 +34,7 @@ const FILES: [(&str, &str, &str); 13] = files! {
     "0011" "backoff"
     "0012" "backoff_valid"
     "0013" "history"
+    "0020" "scored"
 };
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {

@@ -120,8 +120,8 @@ fn walk_of_everything<'p>(plan: &'p str, leading: &HashMap<String, String>) -> O
         // A condition on a later column alone still reads the whole index.
         let column = leading.get(index).map(String::as_str).unwrap_or_default();
         let looks_up = condition.is_some_and(|condition| condition.contains(&format!("({column} ")));
-        let walks_all_active =
-            index == "scoring_jobs_one_active_per_submission" && plan.contains("Key: pool");
+        let by_pool = ["Key: pool", "Key: scoring_jobs.pool"].iter().any(|key| plan.contains(key));
+        let walks_all_active = index == "scoring_jobs_one_active_per_submission" && by_pool;
         if !looks_up && !WALKS.contains(&index) && !walks_all_active && !index.starts_with("pg_") {
             return Some(line);
         }
@@ -228,6 +228,7 @@ async fn call_everything(store: &Store) -> Result<()> {
     store.resource_gone(&[resource.uid]).await?;
     store.job(job).await?;
     store.attempts(job).await?;
+    store.actions(job).await?;
     store.jobs(&JobFilter { submission_id: Some(submission), ..JobFilter::default() }, None, 10).await?;
     store.jobs(&JobFilter { tenant: Some("default".to_owned()), ..JobFilter::default() }, None, 10).await?;
     let again = Uuid::now_v7();
@@ -241,6 +242,8 @@ async fn call_everything(store: &Store) -> Result<()> {
     store.drop_history(years, 10).await?;
     store.drop_submissions(years, None, 10).await?;
     store.history_page(0, None, None, 10).await?;
+    store.recent_throughput(1_790_000_000, &["default".to_owned()], 10).await?;
+    store.active_jobs(&["default".to_owned()], 10).await?;
     store.job(Uuid::now_v7()).await?;
     store.attempts(Uuid::now_v7()).await?;
     call_for_batch(store, submission).await

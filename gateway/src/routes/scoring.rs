@@ -1,5 +1,6 @@
 //! `/api/scoring`
 
+mod attempts;
 pub(crate) mod batches;
 mod cancel;
 mod create;
@@ -8,6 +9,7 @@ mod list;
 mod retry;
 mod show;
 
+pub(crate) use attempts::attempts;
 pub(crate) use cancel::cancel;
 pub(crate) use create::create;
 pub(super) use job::Job;

@@ -2,10 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use domain::{AttemptOutcome, ErrorCode, JobId, JobStatus};
+use domain::{JobId, JobStatus};
 use jiff::Timestamp;
 use serde::Serialize;
-use store::{AttemptRow, DeadLetterDetail, RedriveRow};
+use store::{DeadLetterDetail, RedriveRow};
 
 use super::letter::Letter;
 use super::no_such_dead_letter;
@@ -13,6 +13,7 @@ use crate::app::SharedApp;
 use crate::extract::Id;
 use crate::problem::Problem;
 use crate::repeat::repeat;
+use crate::routes::attempt::Attempt;
 use crate::traceparent::trace_id;
 
 /// A dead letter with all that is on record about it.
@@ -29,40 +30,12 @@ pub(crate) struct Detail {
 }
 
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Attempt {
-    attempt: u32,
-    epoch: i64,
-    scorer: String,
-    started_at: Timestamp,
-    ended_at: Timestamp,
-    outcome: AttemptOutcome,
-    error_code: Option<ErrorCode>,
-    message: Option<String>,
-}
-
-#[derive(Serialize)]
 struct Redrive {
     by: String,
     at: Timestamp,
     job_id: JobId,
     /// Nothing when that job is no longer on record.
     status: Option<JobStatus>,
-}
-
-impl From<AttemptRow> for Attempt {
-    fn from(row: AttemptRow) -> Self {
-        Attempt {
-            attempt: row.attempt,
-            epoch: row.epoch.0,
-            scorer: row.scorer,
-            started_at: row.started_at,
-            ended_at: row.ended_at,
-            outcome: row.outcome,
-            error_code: row.error_code,
-            message: row.message,
-        }
-    }
 }
 
 impl From<RedriveRow> for Redrive {

@@ -1,0 +1,35 @@
+//! `GET /api/pools/events`
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::stream;
+
+use super::watch;
+use crate::app::SharedApp;
+use crate::caller::Caller;
+use crate::problem::Problem;
+
+/// When a client shall come back whose stream ended.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Shows how the pools stand, once a second. Each event is the whole of it, so a client that was away for a while has
+/// missed nothing.
+pub(crate) async fn events(State(app): State<SharedApp>, caller: Caller) -> Result<Response, Problem> {
+    let watching = watch(&app, &caller)?;
+    let snapshots = stream::unfold(watching, async |mut watching| {
+        let snapshot = watching.next().await?;
+        let event =
+            Event::default().event("pools").id(snapshot.id()).retry(RETRY).json_data(snapshot).ok()?;
+        Some((Ok::<_, Infallible>(event), watching))
+    });
+    let mut response = Sse::new(snapshots).keep_alive(KeepAlive::default()).into_response();
+    // Proxies that collect answers would hold events back.
+    let unbuffered = HeaderName::from_static("x-accel-buffering");
+    response.headers_mut().insert(unbuffered, HeaderValue::from_static("no"));
+    Ok(response)
+}
