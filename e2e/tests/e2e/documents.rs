@@ -11,7 +11,7 @@ fn sources(folder: &Path, found: &mut BTreeSet<String>) -> Result<()> {
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if path.is_dir() && name != "target" && !name.starts_with('.') {
+        if path.is_dir() && !["target", "node_modules"].contains(&name) && !name.starts_with('.') {
             sources(&path, found)?;
         } else if path.is_file() {
             found.insert(path.to_string_lossy().into_owned());

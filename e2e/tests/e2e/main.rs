@@ -12,6 +12,7 @@ mod kubectl;
 mod metrics;
 mod network;
 mod operators;
+mod page;
 mod postgres;
 mod redis;
 mod redis_cluster;

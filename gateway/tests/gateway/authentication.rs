@@ -1,6 +1,6 @@
 //! Who is let in: by a secret for development.
 
-mod token;
+pub(crate) mod token;
 
 use anyhow::Result;
 use reqwest::Method;

@@ -9,6 +9,7 @@ mod drain;
 mod fixture;
 mod jobs;
 mod outage;
+mod pools;
 mod relay;
 mod relay_faults;
 mod scoring;
