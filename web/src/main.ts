@@ -188,6 +188,7 @@ class Page {
     this.#view = null;
     this.#caller = null;
     this.#snapshot = null;
+    this.#shell.showLive(null);
     this.#shell.offer([]);
     this.#shell.showCaller(null, false);
     document.title = "Sign in · Assay";

@@ -72,8 +72,12 @@ export class Shell {
       canSignOut ? h("button", { class: "button button-small", type: "button", on: { click: () => this.#actions.signOut() } }, "Sign out") : null);
   }
 
-  /** Says whether what one sees is live. */
-  showLive(state: LiveState): void {
+  /** Says whether what one sees is live; nothing where one sees nothing yet. */
+  showLive(state: LiveState | null): void {
+    this.#state.hidden = state === null;
+    if (state === null) {
+      return;
+    }
     setAttribute(this.#state, "data-state", state);
     setAttribute(this.#state, "title", STATES[state].title);
     setText(this.#stateWord, STATES[state].word);

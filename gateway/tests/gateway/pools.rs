@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use domain::{LeaseSettings, Priority, Rank};
+use domain::{Lane, LeaseSettings, Priority, Rank};
 use queue::{Enqueue, Queue};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ async fn pools_show_what_waits_and_what_came_and_went() -> Result<()> {
     }
     let waits = |delay_seconds: u64| Enqueue {
         job: Uuid::now_v7(),
-        rank: Rank::new(Priority::default(), 1_700_000_000_000),
+        rank: Rank::new(Lane::of("default"), Priority::default(), 1_700_000_000_000),
         delay: Duration::from_secs(delay_seconds),
         epoch: domain::Epoch::NONE,
         leased: false,

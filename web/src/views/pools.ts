@@ -13,10 +13,16 @@ import type { Host, View } from "../view.ts";
 class Tile {
   readonly #value = h("dd", { class: "tile-value" });
   readonly #note = h("dd", { class: "tile-note" });
+  readonly #label: HTMLElement;
   readonly element: HTMLElement;
 
   constructor(name: string, label: string, kind: string) {
-    this.element = h("div", { class: `tile tile-${kind}`, "data-tile": name }, h("dt", {}, label), this.#value, this.#note);
+    this.#label = h("dt", {}, label);
+    this.element = h("div", { class: `tile tile-${kind}`, "data-tile": name }, this.#label, this.#value, this.#note);
+  }
+
+  call(label: string): void {
+    setText(this.#label, label);
   }
 
   show(value: string, note: string, alarming = false): void {
@@ -74,6 +80,10 @@ export function poolsView(_host: Host): View {
     const queued = pools.every((pool) => pool.active !== null)
       ? integer(of((pool) => pool.active?.queued ?? 0)) + (pools.some((pool) => pool.active?.atLeast) ? "+" : "")
       : NOTHING;
+    // What is not for one to see leaves no gap.
+    tiles.delayed.element.hidden = snapshot.queue === "not_shown";
+    tiles.oldest.element.hidden = snapshot.queue === "not_shown";
+    tiles.ready.call(snapshot.queue === "known" ? "Ready" : "Queued");
     if (snapshot.queue === "known") {
       tiles.ready.show(integer(of((pool) => pool.queue?.ready ?? 0)), "could be taken now");
       tiles.delayed.show(integer(of((pool) => pool.queue?.delayed ?? 0)), "wait for their time");
@@ -82,10 +92,10 @@ export function poolsView(_host: Host): View {
       tiles.oldest.show(oldest < 0 ? NOTHING : duration(oldest * 1_000), oldest < 0 ? "nothing waits" : "since it was accepted", oldest > LONG_WAIT_SECONDS);
     } else {
       const running = pools.every((pool) => pool.active !== null) ? integer(of((pool) => pool.active?.running ?? 0)) : NOTHING;
-      tiles.ready.show(queued, "queued, by the record");
-      tiles.delayed.show(NOTHING, snapshot.queue === "not_shown" ? "not shown" : "not known");
+      tiles.ready.show(queued, "by the record");
+      tiles.delayed.show(NOTHING, "not known");
       tiles.running.show(running, "by the record");
-      tiles.oldest.show(NOTHING, snapshot.queue === "not_shown" ? "not shown" : "not known");
+      tiles.oldest.show(NOTHING, "not known");
     }
     tiles.done.show(integer(of((pool) => pool.counts.done)), `${rate(of((pool) => pool.perSecond.done))} a second`);
     const failed = of((pool) => pool.counts.error);
