@@ -11,6 +11,7 @@ mod memory;
 mod model;
 mod order;
 mod outage;
+mod rate_limits;
 mod rebuild;
 mod reconnection;
 mod recovery;
