@@ -10,7 +10,9 @@ use tokio::sync::Notify;
 use crate::accept::Acceptor;
 use crate::authentication::Authentication;
 use crate::metrics::Metrics;
+use crate::overload::Overload;
 use crate::pools::Pools;
+use crate::rate_limit::RateLimits;
 
 /// What the routes share.
 pub(crate) struct App {
@@ -30,6 +32,10 @@ pub(crate) struct App {
     pub(crate) body_limit: usize,
     /// How long a body may take to arrive.
     pub(crate) body_timeout: Duration,
+    /// How much is taken on at a time.
+    pub(crate) overload: Overload,
+    /// How much may be asked.
+    pub(crate) rate_limits: RateLimits,
     /// What is counted.
     pub(crate) metrics: Metrics,
 }

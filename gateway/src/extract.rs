@@ -1,7 +1,6 @@
 //! Reading requests, with every way in which that fails answered as a problem.
 
-use axum::body::Body;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::{HeaderMap, header, request::Parts};
@@ -11,6 +10,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::app::SharedApp;
+use crate::overload::{Overload, Place};
 use crate::problem::{Code, Problem};
 
 /// The id in a route.
@@ -67,7 +67,13 @@ impl FromRequest<SharedApp> for JsonText {
         }
         let too_slow =
             |_| Problem::new(Code::BodyTimeout, "The body did not arrive in time. Send the request again.");
-        timeout(app.body_timeout, read(request, app.body_limit)).await.map_err(too_slow)?.map(JsonText)
+        let place = request.extensions().get::<Place>().cloned();
+        let reading = timeout(app.body_timeout, read(request, app.body_limit, &app.overload));
+        let read = match place {
+            Some(place) => place.wait_for_client(reading).await?,
+            None => reading.await,
+        };
+        read.map_err(too_slow)?.map(JsonText)
     }
 }
 
@@ -90,7 +96,7 @@ fn says_json(headers: &HeaderMap) -> bool {
 /// they look for the answer, and would see a broken connection instead of it.
 const SWALLOWED: usize = 16;
 
-async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
+async fn read(request: Request, limit: usize, overload: &Overload) -> Result<Bytes, Problem> {
     let too_large =
         || Problem::new(Code::BodyTooLarge, format!("The body is larger than the limit of {limit} bytes."));
     let announced =
@@ -104,6 +110,8 @@ async fn read(request: Request, limit: usize) -> Result<Bytes, Problem> {
         }
         return Err(too_large());
     }
+    let most = body.size_hint().upper().and_then(|most| most.try_into().ok()).unwrap_or(limit);
+    let _memory = overload.body(most.min(limit))?;
     let mut frames = body.into_data_stream();
     let mut read = Vec::new();
     let mut first = Bytes::new();

@@ -43,6 +43,26 @@ struct Reason {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct What {
+    what: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Limit {
+    limit: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Decider {
+    by: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Outcome {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Waiting {
     state: &'static str,
 }
@@ -62,6 +82,11 @@ pub(crate) struct Metrics {
     connections: Gauge,
     connections_refused: Family<Reason, Counter>,
     connections_timed_out: Family<Waiting, Counter>,
+    in_flight: Gauge,
+    shed: Family<What, Counter>,
+    rate_limited: Family<Limit, Counter>,
+    rate_decided: Family<Decider, Counter>,
+    tls_reloads: Family<Outcome, Counter>,
 }
 
 impl Metrics {
@@ -79,6 +104,11 @@ impl Metrics {
             connections: Gauge::default(),
             connections_refused: Family::default(),
             connections_timed_out: Family::default(),
+            in_flight: Gauge::default(),
+            shed: Family::default(),
+            rate_limited: Family::default(),
+            rate_decided: Family::default(),
+            tls_reloads: Family::default(),
         };
         // All of them from the start, so that a rate is known from the first on.
         for kind in [ResourceKind::ScoringJob, ResourceKind::ScoringBatch] {
@@ -137,10 +167,56 @@ impl Metrics {
         );
         registry.register(
             "connections_timed_out",
-            "Connections that were ended: without a request, in the middle of a head, or with an answer that nobody takes",
+            "Connections that were ended: without a request, in a TLS handshake, in a head, or with an answer that nobody takes",
             metrics.connections_timed_out.clone(),
         );
+        registry.register("in_flight_requests", "Requests that are worked on", metrics.in_flight.clone());
+        registry.register(
+            "shed",
+            "Requests, bodies and streams that were refused since there was too much to do",
+            metrics.shed.clone(),
+        );
+        registry.register(
+            "rate_limited",
+            "Requests that were refused by a rate limit",
+            metrics.rate_limited.clone(),
+        );
+        registry.register(
+            "rate_decisions",
+            "Requests that were held against a rate limit, by whoever decided: Redis for all gateways, or this one alone",
+            metrics.rate_decided.clone(),
+        );
+        registry.register(
+            "tls_reloads",
+            "Changes of the certificate's files, by what became of them",
+            metrics.tls_reloads.clone(),
+        );
         metrics
+    }
+
+    /// So many requests are worked on.
+    pub(crate) fn in_flight(&self, requests: usize) {
+        self.in_flight.set(i64::try_from(requests).unwrap_or(i64::MAX));
+    }
+
+    /// Something was refused because there was too much to do: a `request`, a `body` or a `stream`.
+    pub(crate) fn shed(&self, what: &'static str) {
+        self.shed.get_or_create(&What { what }).inc();
+    }
+
+    /// A request was refused by the limit of this name.
+    pub(crate) fn rate_limited(&self, limit: &'static str) {
+        self.rate_limited.get_or_create(&Limit { limit }).inc();
+    }
+
+    /// So many requests were held against a limit by `redis`, or by this `gateway` alone.
+    pub(crate) fn rate_decided(&self, by: &'static str, requests: usize) {
+        self.rate_decided.get_or_create(&Decider { by }).inc_by(u64::try_from(requests).unwrap_or(u64::MAX));
+    }
+
+    /// The files of the certificate changed: what they have now was `used` or `refused`.
+    pub(crate) fn tls_reloaded(&self, outcome: &'static str) {
+        self.tls_reloads.get_or_create(&Outcome { outcome }).inc();
     }
 
     /// So many connections are open.
@@ -153,7 +229,7 @@ impl Metrics {
         self.connections_refused.get_or_create(&Reason { reason }).inc();
     }
 
-    /// A connection was too long in a state: `idle`, `header` or `stalled`.
+    /// A connection was too long in a state: `idle`, `handshake`, `header` or `stalled`.
     pub(crate) fn connection_timed_out(&self, state: &'static str) {
         self.connections_timed_out.get_or_create(&Waiting { state }).inc();
     }

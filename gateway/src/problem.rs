@@ -34,6 +34,11 @@ pub(crate) enum Code {
     BodyTooLarge,
     BodyTimeout,
     UnsupportedMediaType,
+    UnsupportedEncoding,
+    UriTooLong,
+    HeadersTooLarge,
+    RateLimited,
+    Overloaded,
     InvalidContent,
     InvalidTenant,
     InvalidPriority,
@@ -75,6 +80,11 @@ impl Code {
             Code::BodyTooLarge => "body_too_large",
             Code::BodyTimeout => "body_timeout",
             Code::UnsupportedMediaType => "unsupported_media_type",
+            Code::UnsupportedEncoding => "unsupported_encoding",
+            Code::UriTooLong => "uri_too_long",
+            Code::HeadersTooLarge => "headers_too_large",
+            Code::RateLimited => "rate_limited",
+            Code::Overloaded => "overloaded",
             Code::InvalidContent => "invalid_content",
             Code::InvalidTenant => "invalid_tenant",
             Code::InvalidPriority => "invalid_priority",
@@ -112,7 +122,10 @@ impl Code {
             }
             Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-            Code::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::UnsupportedMediaType | Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Code::UriTooLong => StatusCode::URI_TOO_LONG,
+            Code::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Code::InvalidContent
             | Code::InvalidTenant
             | Code::InvalidPriority
@@ -126,9 +139,10 @@ impl Code {
             | Code::UnknownRubric => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Code::Forbidden => StatusCode::FORBIDDEN,
-            Code::DatabaseUnavailable | Code::AuthenticationUnavailable | Code::TooManyStreams => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Code::DatabaseUnavailable
+            | Code::AuthenticationUnavailable
+            | Code::TooManyStreams
+            | Code::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 }
@@ -146,6 +160,11 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem { code, detail: detail.into() }
+    }
+
+    /// Its name.
+    pub(crate) fn code(&self) -> Code {
+        self.code
     }
 
     /// The database does not answer.

@@ -16,6 +16,8 @@ use crate::problem::{Code, Problem};
 use crate::routes::{caller, dead_letters, pools, scoring, submissions};
 use crate::ui;
 
+use crate::{compression, overload, rate_limit, request_limits};
+
 const SUBMISSIONS: &str = "/api/submissions";
 const SUBMISSION: &str = "/api/submissions/{id}";
 const SUBMISSION_CONTENT: &str = "/api/submissions/{id}/content";
@@ -77,9 +79,15 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route(CALLER, get(caller::show))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), rate_limit::by_subject))
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
         .merge(ui::router())
+        .layer(middleware::from_fn_with_state(app.clone(), rate_limit::by_address))
+        .layer(middleware::from_fn(request_limits::hold))
+        .layer(middleware::from_fn_with_state(app.clone(), overload::limit))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(compression::layer())
+        .layer(middleware::map_response(compression::weaken_tag))
         .layer(middleware::from_fn_with_state(app.clone(), observe))
         .with_state(app)
 }

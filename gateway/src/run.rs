@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::timeout_at;
+use tower::util::option_layer;
 use tracing::{info, warn};
 
 use crate::accept::Acceptor;
@@ -19,11 +20,14 @@ use crate::authentication::Authentication;
 use crate::cluster::Cluster;
 use crate::leaving::leave_when_stopping;
 use crate::metrics::Metrics;
+use crate::overload::Overload;
 use crate::pools::{self, Pools};
+use crate::rate_limit::RateLimits;
 use crate::relay::{self, Relayer};
 use crate::router::router;
-use crate::server::{Door, serve};
-use crate::{Settings, schema};
+use crate::security_headers::{self, Encrypted};
+use crate::server::{Door, Tls, serve};
+use crate::{Settings, cross_origin, schema};
 
 /// Where a gateway listens.
 #[derive(Debug)]
@@ -96,6 +100,22 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     let watched = Pools::new(settings.pools.clone(), shutdown.clone());
     background.spawn(watched.clone().sample(store.clone(), queues));
 
+    let trusted_proxies = settings.proxies.trusted_proxies.clone();
+    let rate_limits = RateLimits::start(
+        &settings.rate_limit,
+        trusted_proxies.clone(),
+        settings.redis_url.as_deref(),
+        metrics.clone(),
+    )
+    .context("--redis-url")?;
+    let tls =
+        match Tls::start(&settings.server.tls, metrics.clone()).await.context("--tls-cert, --tls-key")? {
+            Some((tls, reloader)) => {
+                background.spawn(reloader.run(shutdown.clone()));
+                Some(tls)
+            }
+            None => None,
+        };
     let deadline = settings.request_timeout;
     let app = Arc::new(App {
         authentication,
@@ -106,14 +126,23 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         watched,
         body_limit: settings.body_limit,
         body_timeout: settings.body_timeout,
+        overload: Overload::new(&settings.overload, metrics.clone()),
+        rate_limits,
         metrics: metrics.clone(),
     });
     let leaving = middleware::from_fn_with_state(shutdown.clone(), leave_when_stopping);
-    let api = router(app).merge(health.probes()).layer(leaving);
+    let encrypted = Encrypted(tls.is_some());
+    let api = router(app)
+        .layer(option_layer(cross_origin::layer(&settings.cross_origin)))
+        .merge(health.probes())
+        .layer(middleware::from_fn_with_state(encrypted, security_headers::add))
+        .layer(leaving);
     info!(listen = %listeners.http.local_addr()?, namespace = settings.namespace, "serving");
     let door = Door {
         listener: listeners.http,
         settings: settings.server.clone(),
+        tls,
+        trusted_proxies,
         drain_delay: settings.drain_delay,
         drain_grace: settings.drain_grace,
         metrics,

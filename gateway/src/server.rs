@@ -9,8 +9,12 @@ mod peer;
 mod protocol;
 mod settings;
 mod stream;
+mod tls;
 mod tracked;
 
 pub(crate) use accept::{Door, serve};
-pub(crate) use peer::Peer;
+pub(crate) use peer::{Client, Peer};
+pub(crate) use tls::Tls;
+
 pub use settings::{ServerArgs, ServerContradiction};
+pub use tls::TlsArgs;

@@ -10,6 +10,10 @@ use runtime::Telemetry;
 use store::{DatabaseFlags, PooledMigration};
 
 use crate::authentication::{AuthenticationContradiction, AuthenticationFlags};
+use crate::cross_origin::CrossOriginArgs;
+use crate::overload::{OverloadArgs, OverloadContradiction};
+use crate::proxies::ProxyArgs;
+use crate::rate_limit::RateLimitArgs;
 use crate::server::{ServerArgs, ServerContradiction};
 
 /// The gateway of Assay: takes submissions and requests for scores over HTTP.
@@ -61,6 +65,18 @@ pub struct Settings {
     /// Connections.
     #[command(flatten)]
     pub server: ServerArgs,
+    /// Proxies.
+    #[command(flatten)]
+    pub proxies: ProxyArgs,
+    /// Rate limits.
+    #[command(flatten)]
+    pub rate_limit: RateLimitArgs,
+    /// How much at a time.
+    #[command(flatten)]
+    pub overload: OverloadArgs,
+    /// Other sites' pages.
+    #[command(flatten)]
+    pub cross_origin: CrossOriginArgs,
     /// How long to go on accepting connections after the signal to stop, for load balancers to notice. Each answer given
     /// meanwhile ends its connection, so that clients turn to another gateway.
     #[arg(long, env = "ASSAY_DRAIN_DELAY", default_value = "5s", value_parser = duration::parse)]
@@ -117,6 +133,9 @@ pub enum Contradiction {
     /// Of the door.
     #[error(transparent)]
     Server(#[from] ServerContradiction),
+    /// Of how much is done at a time.
+    #[error(transparent)]
+    Overload(#[from] OverloadContradiction),
 }
 
 impl Settings {
@@ -128,6 +147,7 @@ impl Settings {
         self.database.check_migration()?;
         self.authentication.check()?;
         self.server.check()?;
+        self.overload.check(self.body_limit)?;
         if self.database_connections < 4 {
             return Err(Contradiction::FewConnections(self.database_connections));
         }

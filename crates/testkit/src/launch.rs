@@ -104,6 +104,11 @@ impl Launch {
         self
     }
 
+    /// Sets several variables, see [`Launch::env`].
+    pub fn envs<'a>(self, variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        variables.into_iter().fold(self, |launch, (name, value)| launch.env(name, value))
+    }
+
     /// Runs it as another account.
     pub fn account(mut self, account: Option<Account>) -> Self {
         self.account = account;

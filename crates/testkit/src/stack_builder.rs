@@ -37,6 +37,14 @@ pub struct StackBuilder {
     scorer_env: Vec<(String, String)>,
 }
 
+/// Limits that are on in a stack, as everywhere, and far off.
+const UNREACHED: [&str; 4] = [
+    "ASSAY_RATE_ADDRESS_READS",
+    "ASSAY_RATE_ADDRESS_WRITES",
+    "ASSAY_RATE_SUBJECT_READS",
+    "ASSAY_RATE_SUBJECT_WRITES",
+];
+
 impl Default for StackBuilder {
     fn default() -> Self {
         Self {
@@ -229,6 +237,8 @@ impl StackBuilder {
                 .env("ASSAY_POOLS", self.pools.join(","))
                 // There is no load balancer that would have to notice a stop.
                 .env("ASSAY_DRAIN_DELAY", "0s")
+                // All load comes from one address, and it is what a stack is for.
+                .envs(UNREACHED.iter().map(|name| (*name, "1000000/1s")))
                 .env("ASSAY_LISTEN", format!("127.0.0.1:{port}"))
                 .env("ASSAY_METRICS_ADDR", format!("127.0.0.1:{metrics}"));
             gateways.push(Service::new(with(launch, &self.gateway_env), port, metrics, links));

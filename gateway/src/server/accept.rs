@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use axum::Router;
+use ipnet::IpNet;
 use runtime::{Outage, Shutdown, in_full};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
@@ -16,7 +17,9 @@ use super::admission::{Admission, Full};
 use super::connection::Serving;
 use super::peer::{Client, Peer};
 use super::settings::ServerArgs;
+use super::tls::Tls;
 use crate::metrics::Metrics;
+use crate::proxies::is_trusted;
 
 /// How long nothing is accepted after the machine would not let us, as when no file descriptors are left.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -30,6 +33,10 @@ pub(crate) struct Door {
     pub(crate) listener: TcpListener,
     /// How it is kept.
     pub(crate) settings: ServerArgs,
+    /// The certificate, unless connections are in the clear.
+    pub(crate) tls: Option<Tls>,
+    /// Those whose connections are many clients'.
+    pub(crate) trusted_proxies: Vec<IpNet>,
     /// How long to go on accepting once the stop is requested.
     pub(crate) drain_delay: Duration,
     /// How long requests under way may take after that.
@@ -40,7 +47,7 @@ pub(crate) struct Door {
 
 /// Serves until the stop is requested and what was under way is answered. Says when the grace ends.
 pub(crate) async fn serve(door: Door, router: Router, shutdown: &Shutdown) -> Instant {
-    let Door { listener, settings, drain_delay, drain_grace, metrics } = door;
+    let Door { listener, settings, tls, trusted_proxies, drain_delay, drain_grace, metrics } = door;
     let admission = Admission::new(settings.connections, settings.connections_per_address);
     let leaving = CancellationToken::new();
     let serving = Serving {
@@ -68,13 +75,17 @@ pub(crate) async fn serve(door: Door, router: Router, shutdown: &Shutdown) -> In
                 Ok((stream, address)) => {
                     accepting.end();
                     let peer = Peer { address: address.ip().to_canonical() };
-                    match admission.admit(Some(Client::of(peer.address))) {
+                    let client = (!is_trusted(peer.address, &trusted_proxies)).then(|| Client::of(peer.address));
+                    match admission.admit(client) {
                         Ok(admitted) => {
                             metrics.connections(admission.open());
                             send_at_once(&stream);
-                            let serving = serving.clone();
+                            let (serving, tls) = (serving.clone(), tls.as_ref().map(Tls::acceptor));
                             connections.spawn(async move {
-                                serving.connection(stream, peer).await;
+                                match tls {
+                                    None => serving.connection(stream, peer).await,
+                                    Some(tls) => serving.encrypted(stream, tls, peer).await,
+                                }
                                 drop(admitted);
                             });
                         }

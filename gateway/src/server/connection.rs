@@ -11,7 +11,9 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 use tracing::debug;
@@ -35,6 +37,20 @@ pub(super) struct Serving {
 }
 
 impl Serving {
+    /// Serves a connection over TLS until it ends. The handshake has the time of a head.
+    pub(super) async fn encrypted(self, stream: TcpStream, tls: TlsAcceptor, peer: Peer) {
+        let handshake = timeout(self.patience.header, tls.accept(stream));
+        let shaken = tokio::select! {
+            shaken = handshake => shaken,
+            () = self.leaving.cancelled() => return,
+        };
+        match shaken {
+            Ok(Ok(stream)) => self.connection(stream, peer).await,
+            Ok(Err(error)) => debug!(%error, peer = %peer.address, "a TLS handshake failed"),
+            Err(_elapsed) => self.metrics.connection_timed_out("handshake"),
+        }
+    }
+
     /// Serves a connection until it ends.
     pub(super) async fn connection<S>(self, stream: S, peer: Peer)
     where

@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::Args;
 use domain::duration;
 
+use super::tls::TlsArgs;
+
 /// How connections are taken and bounded.
 #[derive(Args, Clone, Debug)]
 pub struct ServerArgs {
@@ -23,6 +25,9 @@ pub struct ServerArgs {
     /// How long a client may take none of what it is sent.
     #[arg(long, env = "ASSAY_WRITE_TIMEOUT", default_value = "30s", value_parser = duration::parse)]
     pub write_timeout: Duration,
+    /// TLS.
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 /// Settings of the door that cannot hold together.
