@@ -118,8 +118,20 @@ impl Metrics {
         for reason in ["full", "address"] {
             metrics.connections_refused.get_or_create(&Reason { reason }).inc_by(0);
         }
-        for state in ["idle", "header", "stalled"] {
+        for state in ["idle", "handshake", "header", "stalled"] {
             metrics.connections_timed_out.get_or_create(&Waiting { state }).inc_by(0);
+        }
+        for what in ["request", "body", "stream"] {
+            metrics.shed.get_or_create(&What { what }).inc_by(0);
+        }
+        for limit in ["address-reads", "address-writes", "subject-reads", "subject-writes"] {
+            metrics.rate_limited.get_or_create(&Limit { limit }).inc_by(0);
+        }
+        for by in ["redis", "gateway"] {
+            metrics.rate_decided.get_or_create(&Decider { by }).inc_by(0);
+        }
+        for outcome in ["used", "refused"] {
+            metrics.tls_reloads.get_or_create(&Outcome { outcome }).inc_by(0);
         }
         let registry = registry.sub_registry_with_prefix("assay_gateway");
         registry.register(
