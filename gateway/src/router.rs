@@ -81,7 +81,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(app.clone(), rate_limit::by_subject))
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
-        .merge(ui::router())
+        .merge(ui::router().method_not_allowed_fallback(wrong_method))
         .layer(middleware::from_fn_with_state(app.clone(), rate_limit::by_address))
         .layer(middleware::from_fn(request_limits::hold))
         .layer(middleware::from_fn_with_state(app.clone(), overload::limit))

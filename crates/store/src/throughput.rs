@@ -121,9 +121,12 @@ FROM (VALUES (1)) AS always LEFT JOIN (
   ) happened GROUP BY 1, 2, 3, 4
 ) t ON TRUE";
 
+// In the order of the index of active jobs, so that it is left where the limit is reached.
 const ACTIVE: &str = "
 SELECT pool, CASE WHEN tenant = ANY ($1) THEN tenant END AS tenant, status, count(*) AS jobs
-FROM (SELECT pool, tenant, status FROM scoring_jobs WHERE completed_at IS NULL LIMIT $2) active GROUP BY 1, 2, 3";
+FROM (
+  SELECT pool, tenant, status FROM scoring_jobs WHERE completed_at IS NULL ORDER BY submission_id LIMIT $2
+) active GROUP BY 1, 2, 3";
 
 /// By how much the clock of whoever drew a job's id may be behind that of Postgres.
 const CLOCK_SKEW: Duration = Duration::from_secs(60);

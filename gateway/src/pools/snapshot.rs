@@ -1,5 +1,7 @@
 //! What watchers are shown.
 
+use std::time::Duration;
+
 use domain::{JobStatus, Pool};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -178,9 +180,9 @@ impl QueueState {
         let QueueView::Known(depths) = &sample.queue else { return None };
         let depth = depths.get(pool).filter(|_| *scope == Scope::All)?;
         let age = |created_ms: u64| {
-            let age_ms = sample.now.as_millisecond() - i64::try_from(created_ms).unwrap_or(i64::MAX);
             // Two readings, a moment apart.
-            f64::from(i32::try_from(age_ms.max(0)).unwrap_or(i32::MAX)) / 1000.0
+            let age_ms = u64::try_from(sample.now.as_millisecond()).unwrap_or(0).saturating_sub(created_ms);
+            Duration::from_millis(age_ms).as_secs_f64()
         };
         Some(QueueState {
             ready: depth.ready,
