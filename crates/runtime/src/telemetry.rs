@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use clap::{ArgAction, Args, ValueEnum};
+use clap::{Args, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 use crate::trace::{Exporting, export_to};
@@ -18,7 +18,7 @@ pub struct Telemetry {
     /// How to log it.
     #[arg(long, env = "ASSAY_LOG_FORMAT", default_value = "auto")]
     log_format: LogFormat,
-    /// Where traces are exported to over OTLP/HTTP, such as http://collector:4318. They are not unless this is given, or
+    /// Where traces are exported to over OTLP as protobuf over HTTP, such as http://collector:4318. They are not unless this is given, or
     /// the URL for traces alone.
     #[arg(long, env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
     otlp_endpoint: Option<String>,
@@ -28,9 +28,9 @@ pub struct Telemetry {
     /// This service's name in traces; assay-gateway, assay-operator or assay-scorer unless given.
     #[arg(long, env = "OTEL_SERVICE_NAME")]
     otel_service_name: Option<String>,
-    /// Exports nothing, whatever else is given.
-    #[arg(long, env = "OTEL_SDK_DISABLED", default_value_t = false, action = ArgAction::Set)]
-    otel_sdk_disabled: bool,
+    /// With `true`, exports nothing, whatever else is given.
+    #[arg(long, env = "OTEL_SDK_DISABLED")]
+    otel_sdk_disabled: Option<String>,
 }
 
 /// The form of log lines.
@@ -81,7 +81,9 @@ impl Telemetry {
     fn traces_url(&self) -> Option<String> {
         let given = |url: &Option<String>| url.clone().filter(|url| !url.is_empty());
         let of_all = || Some(format!("{}/v1/traces", given(&self.otlp_endpoint)?.trim_end_matches('/')));
-        given(&self.otlp_traces_endpoint).or_else(of_all).filter(|_| !self.otel_sdk_disabled)
+        // Its standard takes everything else for false, also nothing at all.
+        let disabled = self.otel_sdk_disabled.as_ref().is_some_and(|text| text.eq_ignore_ascii_case("true"));
+        given(&self.otlp_traces_endpoint).or_else(of_all).filter(|_| !disabled)
     }
 }
 
@@ -104,7 +106,8 @@ mod tests {
             (&["--otlp-endpoint="], None),
             (&["--otlp-endpoint=http://c:4318/"], Some("http://c:4318/v1/traces")),
             (&["--otlp-endpoint=http://c:4318", "--otlp-traces-endpoint=http://t/x"], Some("http://t/x")),
-            (&["--otlp-traces-endpoint=http://t/x", "--otel-sdk-disabled=true"], None),
+            (&["--otlp-traces-endpoint=http://t/x", "--otel-sdk-disabled=True"], None),
+            (&["--otlp-traces-endpoint=http://t/x", "--otel-sdk-disabled="], Some("http://t/x")),
         ] {
             let arguments = Arguments::try_parse_from([&["test"], flags].concat()).expect("known flags");
             assert_eq!(arguments.telemetry.traces_url().as_deref(), url, "{flags:?}");

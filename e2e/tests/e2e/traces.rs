@@ -1,13 +1,14 @@
 //! Traces: one for each job, across all processes.
 
 use std::collections::HashSet;
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::collector::{CollectedSpan, Collector};
 use e2e::world::{self, PATIENCE};
-use e2e::{Seen, sources, until};
-use serde_json::json;
+use e2e::{Gate, Seen, sources, until};
+use serde_json::{Value, json};
 use testkit::StackBuilder;
 use tokio::net::TcpListener;
 
@@ -111,6 +112,34 @@ fn every_span_has_its_place(trace: &[CollectedSpan]) -> Result<()> {
         ensure!(first.began <= then.began, "{} begins before {}: {trace:#?}", then.name, first.name);
     }
     Ok(())
+}
+
+#[tokio::test]
+async fn log_lines_about_a_job_name_its_trace_whether_it_is_exported_or_not() -> Result<()> {
+    world::with(world::stack(), async |world| {
+        let gate = Gate::close(&world.database).await?;
+        let submission = world.api.submit(&sources::python(4)).await?;
+        let request = json!({ "submissionId": submission, "rubric": gate.rubric() });
+        let header = format!("00-{TRACE}-{CLIENT_SPAN}-01");
+        let job = world.api.ask_as_part_of(&header, &request).await?.job()?;
+        world.database.until_job_is(job, "RUNNING", PATIENCE).await?;
+        world.api.delete(&format!("/api/scoring/{job}")).await?;
+        let scorer = &world.stack.scorers[0];
+        until("the scorer says that it stopped", PATIENCE, async || {
+            let log = fs::read_to_string(scorer.log())?;
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let told = lines.any(|line| {
+                let says = |field: &str| line[field].as_str().unwrap_or_default().to_owned();
+                says("message").starts_with("stopped")
+                    && says("job") == job.to_string()
+                    && says("trace_id") == TRACE
+            });
+            Ok(Seen::when(told, || log.clone()))
+        })
+        .await?;
+        gate.open().await
+    })
+    .await
 }
 
 #[tokio::test]

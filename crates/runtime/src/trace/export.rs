@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use opentelemetry::Context;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SdkTracerProvider, Span, SpanData, SpanExporter as _, SpanProcessor};
@@ -100,8 +100,8 @@ pub(crate) fn export_to(
         resource = resource.with_service_name(service);
     }
     let resource = resource.build();
-    let mut exporter =
-        SpanExporter::builder().with_http().with_endpoint(url).build().context("--otlp-traces-endpoint")?;
+    let exporter = SpanExporter::builder().with_http().with_protocol(Protocol::HttpBinary).with_endpoint(url);
+    let mut exporter = exporter.build().context("--otlp-traces-endpoint")?;
     exporter.set_resource(&resource);
     let (spans, ended) = mpsc::channel(BUFFER);
     tokio::spawn(send(exporter, ended));
