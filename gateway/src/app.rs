@@ -18,8 +18,8 @@ use crate::rate_limit::RateLimits;
 pub(crate) struct App {
     /// Who asks; everyone is [anyone](crate::caller::Caller::anyone) without it.
     pub(crate) authentication: Option<Authentication>,
-    /// The record.
-    pub(crate) store: Store,
+    /// The whole record. What is done for a caller is done with [`App::store`].
+    pub(crate) record: Store,
     /// The way into it for single jobs.
     pub(crate) acceptor: Acceptor,
     /// Wakes the relay, for jobs that went past the acceptor.

@@ -4,6 +4,7 @@
 //! It starts and serves without Kubernetes, and starts without Postgres too, answering 503 until that is there.
 
 mod accept;
+mod access;
 mod app;
 mod authentication;
 mod caller;

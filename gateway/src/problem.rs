@@ -21,6 +21,7 @@ pub(crate) enum Code {
     InvalidBody,
     InvalidId,
     InvalidQuery,
+    Forbidden,
     UnknownRoute,
     UnknownSubmission,
     UnknownJob,
@@ -67,6 +68,7 @@ impl Code {
             Code::InvalidBody => "invalid_body",
             Code::InvalidId => "invalid_id",
             Code::InvalidQuery => "invalid_query",
+            Code::Forbidden => "forbidden",
             Code::UnknownRoute => "unknown_route",
             Code::UnknownSubmission => "unknown_submission",
             Code::UnknownJob => "unknown_job",
@@ -111,6 +113,7 @@ impl Code {
             Code::MalformedJson | Code::InvalidBody | Code::InvalidId | Code::InvalidQuery => {
                 StatusCode::BAD_REQUEST
             }
+            Code::Forbidden => StatusCode::FORBIDDEN,
             Code::UnknownRoute
             | Code::UnknownSubmission
             | Code::UnknownJob

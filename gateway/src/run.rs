@@ -119,7 +119,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     let deadline = settings.request_timeout;
     let app = Arc::new(App {
         authentication,
-        store: store.clone(),
+        record: store.clone(),
         acceptor: Acceptor::start(store.clone(), deadline, recorded.clone(), postgres, metrics.clone()),
         recorded,
         pools: settings.pools.clone(),

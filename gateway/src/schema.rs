@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::{Outage, Shutdown, in_full};
-use store::Store;
+use store::{PreparationError, RowSecurity, Store};
 use tokio::sync::watch;
-use tracing::info;
+use tracing::{info, warn};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -23,16 +23,32 @@ pub(crate) async fn prepare(
     shutdown: Shutdown,
 ) {
     let mut pause = FIRST_PAUSE;
-    while let Err(error) = store.prepare(&migration_url).await {
+    let row_security = loop {
+        let error = match prepare_once(&store, &migration_url).await {
+            Ok(row_security) => break row_security,
+            Err(error) => error,
+        };
         postgres.begin(&in_full(&error));
         if shutdown.unless_requested(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+    };
     postgres.end();
-    info!("the database is prepared");
+    match row_security {
+        RowSecurity::On => info!("the database is prepared; row-level security keeps tenants apart"),
+        RowSecurity::Off { missing } => warn!(
+            missing,
+            "the database is prepared, but row-level security does not back what keeps tenants apart, because the \
+             gateway lacks a right. Let a superuser of Postgres run the statement shown, and start the gateway again"
+        ),
+    }
     prepared.send_replace(true);
+}
+
+async fn prepare_once(store: &Store, migration_url: &str) -> Result<RowSecurity, PreparationError> {
+    store.prepare(migration_url).await?;
+    Ok(store.prepare_row_security(migration_url).await?)
 }
 
 /// Whether requests can be served now: for `/readyz`.

@@ -12,7 +12,7 @@ use domain::{Epoch, Knobs, Lane, LeaseSettings, Pool, Priority, Rank};
 use queue::{Enqueue, Queue};
 use runtime::Shutdown;
 use sqlx::{Connection, PgConnection};
-use store::{NewJob, RubricVersion, Store};
+use store::{NewJob, RubricVersion, Scope, Store};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -114,7 +114,7 @@ async fn fill(
             .map(|(submission_id,)| NewJob {
                 id: Uuid::now_v7(),
                 submission_id: *submission_id,
-                tenant: None,
+                scope: Scope::All,
                 knobs: knobs.clone(),
                 traceparent: None,
                 resource: None,

@@ -11,7 +11,8 @@ use anyhow::{Context, Result};
 use domain::{Epoch, Knobs};
 use sqlx::{Connection, PgConnection};
 use store::{
-    Accepted, Ending, FinishRequest, Finished, NewJob, RubricVersion, Settings, StartRequest, Started, Store,
+    Accepted, Ending, FinishRequest, Finished, NewJob, RubricVersion, Scope, Settings, StartRequest, Started,
+    Store,
 };
 use uuid::Uuid;
 
@@ -90,7 +91,7 @@ fn new_job(submission_id: Uuid) -> NewJob {
     NewJob {
         id: Uuid::now_v7(),
         submission_id,
-        tenant: None,
+        scope: Scope::All,
         knobs: Knobs::default(),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         resource: None,

@@ -7,7 +7,7 @@ use sqlx::query::QueryAs;
 use sqlx::{FromRow, PgConnection, Postgres, Row};
 use uuid::Uuid;
 
-use crate::{BatchResult, InvalidItem, ResourceRef, Store, StoreError, columns};
+use crate::{BatchResult, InvalidItem, ResourceRef, Scope, Store, StoreError, columns};
 
 /// A request for one job.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,8 +16,8 @@ pub struct NewJob {
     pub id: JobId,
     /// What is to be scored.
     pub submission_id: SubmissionId,
-    /// Who asks: a submission of another tenant is then unknown. `None`: whoever may see all of them.
-    pub tenant: Option<String>,
+    /// What whoever asks may see: a submission outside of it is unknown.
+    pub scope: Scope,
     /// The client's choices.
     pub knobs: Knobs,
     /// The W3C trace context of the request.
@@ -50,7 +50,7 @@ pub enum Accepted {
 /// Why a job cannot be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such submission, or it is another tenant's.
+    /// There is no such submission, or it is not for the caller to see.
     #[error("there is no such submission")]
     UnknownSubmission,
     /// The submission may still change.
@@ -84,20 +84,21 @@ const ACCEPT: &str = "
 WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::integer[],
     $8::integer[], $9::integer[], $10::timestamptz[], $11::boolean[], $12::text[], $13::text[], $14::text[],
-    $15::uuid[], $17::integer[])
-  WITH ORDINALITY AS t (id, submission_id, tenant, rubric, pool, priority, max_attempts, timeout_seconds,
+    $15::uuid[], $17::integer[], $18::text[])
+  WITH ORDINALITY AS t (id, submission_id, asking_tenant, rubric, pool, priority, max_attempts, timeout_seconds,
     ttl_seconds, not_before, suspended, traceparent, resource_namespace, resource_name, resource_uid, backoff_seconds,
-    ord)
+    asking_owner, ord)
 ), weighed AS (
-  SELECT i.*, s.tenant AS owner, s.status AS submission_status, r.version AS rubric_version
+  SELECT i.*, s.tenant, s.owner, s.status AS submission_status, r.version AS rubric_version
   FROM item i
-  LEFT JOIN submissions s ON s.id = ANY (ARRAY[i.submission_id]) AND s.tenant = coalesce(i.tenant, s.tenant)
+  LEFT JOIN submissions s ON s.id = ANY (ARRAY[i.submission_id]) AND s.tenant = coalesce(i.asking_tenant, s.tenant)
+    AND (i.asking_owner IS NULL OR s.owner = i.asking_owner)
   LEFT JOIN current_rubrics r ON r.name = ANY (ARRAY[i.rubric])
 ), inserted AS (
-  INSERT INTO scoring_jobs (id, submission_id, batch_id, tenant, rubric, rubric_version, pool, priority,
+  INSERT INTO scoring_jobs (id, submission_id, batch_id, tenant, owner, rubric, rubric_version, pool, priority,
     max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent, resource_kind,
     resource_namespace, resource_name, resource_uid)
-  SELECT id, submission_id, $16::uuid, owner, rubric, rubric_version, pool, priority,
+  SELECT id, submission_id, $16::uuid, tenant, owner, rubric, rubric_version, pool, priority,
     max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent,
     CASE WHEN $16::uuid IS NOT NULL THEN 'batch' WHEN resource_uid IS NOT NULL THEN 'job' END,
     resource_namespace, resource_name, resource_uid
@@ -110,7 +111,7 @@ WITH item AS (
 ), unqueued AS (
   INSERT INTO scoring_unqueued (job_id) SELECT id FROM inserted WHERE NOT suspended ON CONFLICT DO NOTHING
 )
-SELECT w.owner IS NULL AS unknown_submission, w.submission_status = 'SUBMITTED' AS submitted,
+SELECT w.tenant IS NULL AS unknown_submission, w.submission_status = 'SUBMITTED' AS submitted,
   w.rubric_version IS NULL AS unknown_rubric, n.id IS NOT NULL AS inserted
 FROM weighed w
 LEFT JOIN inserted n ON n.id = w.id AND n.submission_id = w.submission_id
@@ -174,8 +175,8 @@ impl FromRow<'_, PgRow> for Found {
 }
 
 impl Store {
-    /// Accepts jobs, each on its own: the answers come in the order of the items. Of two items for one submission
-    /// the first is accepted. May be repeated as it is after an error.
+    /// Accepts jobs, each on its own and within its own scope: the answers come in the order of the items. Of two items
+    /// for one submission the first is accepted. May be repeated as it is after an error.
     ///
     /// # Errors
     /// When Postgres does not answer.
@@ -202,9 +203,9 @@ impl Store {
             return Ok(Vec::new());
         }
         self.within_deadline(async {
-            let mut connection = self.lease().await?;
+            let mut connection = self.lease_within(items.iter().map(|item| &item.scope)).await?;
             let accepted = accept_on(&mut connection, items, None).await;
-            connection.give_back_after(accepted)
+            connection.give_back_after(accepted).await
         })
         .await
     }
@@ -276,7 +277,7 @@ fn insert<'q>(items: &[&NewJob], batch: Option<BatchId>) -> QueryAs<'q, Postgres
     sqlx::query_as(ACCEPT)
         .bind(ids)
         .bind(submissions)
-        .bind(texts(|item| item.tenant.as_deref()))
+        .bind(texts(|item| item.scope.tenant()))
         .bind(texts(|item| Some(&item.knobs.rubric)))
         .bind(texts(|item| Some(item.knobs.pool.as_str())))
         .bind(priorities)
@@ -291,4 +292,5 @@ fn insert<'q>(items: &[&NewJob], batch: Option<BatchId>) -> QueryAs<'q, Postgres
         .bind(uids)
         .bind(batch)
         .bind(numbers(|knobs| knobs.backoff_seconds))
+        .bind(texts(|item| item.scope.owner()))
 }

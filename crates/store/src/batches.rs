@@ -10,7 +10,7 @@ use sqlx::{Connection, FromRow, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::accept::{Accepted, NewJob, accept_on};
-use crate::{ResourceRef, Store, StoreError, columns};
+use crate::{ResourceRef, Scope, Store, StoreError, columns};
 
 /// Who made a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,8 +39,10 @@ impl BatchOrigin {
 pub struct NewBatch {
     /// The id it is to have. Asking again under the same id finds out what the first time did.
     pub id: BatchId,
-    /// Who asks: submissions of another tenant are then unknown. `None`: whoever may see all of them.
+    /// Whose it is; `None`: that of its submissions, if they have one in common.
     pub tenant: Option<String>,
+    /// Which subject of the tenant asks, if it is one.
+    pub owner: Option<String>,
     /// What is to be scored, at most 1,000.
     pub submission_ids: Vec<SubmissionId>,
     /// The client's choices, the same for all.
@@ -134,9 +136,10 @@ impl FromRow<'_, PgRow> for BatchRow {
 
 const INSERT: &str = "
 INSERT INTO scoring_batches (id, tenant, origin, rubric, pool, priority, max_attempts, timeout_seconds, ttl_seconds,
-  not_before, suspended, total, resource_kind, resource_namespace, resource_name, resource_uid, backoff_seconds)
-VALUES ($1, coalesce($2, 'default'), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
-  CASE WHEN $15::uuid IS NOT NULL THEN 'batch' END, $13, $14, $15, $16)
+  not_before, suspended, total, resource_kind, resource_namespace, resource_name, resource_uid, backoff_seconds, owner)
+VALUES ($1, coalesce($2, (SELECT min(tenant) FROM submissions WHERE id = ANY ($17) HAVING count(DISTINCT tenant) = 1),
+  'default'), $3, $4, $5, $6, $7, $8, $9, $10, $11, $12,
+  CASE WHEN $15::uuid IS NOT NULL THEN 'batch' END, $13, $14, $15, $16, $18)
 ON CONFLICT (id) DO NOTHING";
 
 // A batch without members gets no resource, unless it has one.
@@ -159,15 +162,15 @@ impl FromRow<'_, PgRow> for BatchAccepted {
 }
 
 impl Store {
-    /// Accepts a batch with all its members in one commit. Under an id that is known it answers what was done then.
+    /// Accepts a batch with all its members in one commit: submissions out of scope are unknown. Under an id that is known it answers what was done then.
     ///
     /// # Errors
     /// `Invalid` when there are more than 1,000 submissions or the knobs are out of range.
     pub async fn accept_batch(&self, batch: &NewBatch) -> Result<BatchAccepted, StoreError> {
         self.within_deadline(async {
-            let mut connection = self.lease().await?;
-            let accepted = accept_batch_on(&mut connection, batch).await;
-            connection.give_back_after(accepted)
+            let mut connection = self.lease_within([&self.scope]).await?;
+            let accepted = accept_batch_on(&mut connection, &self.scope, batch).await;
+            connection.give_back_after(accepted).await
         })
         .await
     }
@@ -175,6 +178,7 @@ impl Store {
 
 async fn accept_batch_on(
     connection: &mut PgConnection,
+    scope: &Scope,
     batch: &NewBatch,
 ) -> Result<BatchAccepted, sqlx::Error> {
     let mut transaction = connection.begin().await?;
@@ -189,7 +193,7 @@ async fn accept_batch_on(
         .map(|submission_id| NewJob {
             id: Uuid::now_v7(),
             submission_id: *submission_id,
-            tenant: batch.tenant.clone(),
+            scope: scope.clone(),
             knobs: batch.knobs.clone(),
             traceparent: batch.traceparent.clone(),
             resource: None,
@@ -231,6 +235,8 @@ async fn insert(connection: &mut PgConnection, batch: &NewBatch) -> Result<bool,
         .bind(resource.map(|r| r.name.as_str()))
         .bind(resource.map(|r| r.uid))
         .bind(columns::to_integer(knobs.backoff_seconds))
+        .bind(&batch.submission_ids)
+        .bind(batch.owner.as_deref())
         .execute(connection)
         .await?;
     Ok(done.rows_affected() == 1)

@@ -56,7 +56,8 @@ WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS t (job, actor, reason, ord)
 ), held AS (
   SELECT j.id, j.status, j.pool, j.error_code, j.attempt, j.lease_epoch, j.scorer, j.created_at, j.started_at
-  FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job])
+  FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job]) AND j.tenant = coalesce($4, j.tenant)
+    AND ($5::text IS NULL OR j.owner = $5)
   ORDER BY i.job FOR NO KEY UPDATE OF j
 ), decided AS (
   SELECT i.ord, i.job, i.actor, i.reason, h.*, h.status IN ('QUEUED', 'RUNNING') AS active,
@@ -119,7 +120,13 @@ impl Store {
             let actors: Vec<String> = asked().map(|request| without_nul(&request.by).into_owned()).collect();
             let reasons: Vec<String> =
                 asked().map(|request| without_nul(&request.reason).into_owned()).collect();
-            let cancelled = self.all(sqlx::query_as(CANCEL).bind(jobs).bind(actors).bind(reasons)).await?;
+            let query = sqlx::query_as(CANCEL)
+                .bind(jobs)
+                .bind(actors)
+                .bind(reasons)
+                .bind(self.scope.tenant())
+                .bind(self.scope.owner());
+            let cancelled = self.all(query).await?;
             for (at, answer) in round.into_iter().zip(cancelled) {
                 answers[at] = answer;
             }

@@ -4,20 +4,27 @@
 use std::io;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
-use sqlx::{Connection, FromRow, PgConnection, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 
+use crate::scope::{self, Scope};
 use crate::{Settings, StoreError, Unavailability};
 
-/// Everything Assay keeps in Postgres. Cheap to clone.
+/// Everything Assay keeps in Postgres, or the part of it that a [scope](Scope) shows. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
     deadline: Duration,
+    pub(crate) scope: Scope,
+    /// Row-level security is there to back the conditions of statements. So it is taken to be, until it is known that it
+    /// is not.
+    pub(crate) row_security: Arc<AtomicBool>,
 }
 
 /// A connection that has been idle for longer is tested before use: after a restart of Postgres no caller should
@@ -70,7 +77,18 @@ impl Store {
                 })
             })
             .connect_lazy_with(options);
-        Ok(Store { pool, deadline: settings.deadline })
+        Ok(Store {
+            pool,
+            deadline: settings.deadline,
+            scope: Scope::All,
+            row_security: Arc::new(AtomicBool::new(true)),
+        })
+    }
+
+    /// The same record as someone sees it who may see no more than this: everything else is as if it did not exist.
+    #[must_use]
+    pub fn within(&self, scope: Scope) -> Store {
+        Store { scope, ..self.clone() }
     }
 
     /// Closes every connection. Calls made from now on answer `Unavailable`.
@@ -99,7 +117,25 @@ impl Store {
 
     /// Takes a connection out of the pool.
     pub(crate) async fn lease(&self) -> Result<Leased, StoreError> {
-        Ok(Leased { connection: self.pool.acquire().await?, clean: false })
+        Ok(Leased { connection: self.pool.acquire().await?, clean: false, confined: false })
+    }
+
+    /// Takes a connection out of the pool on which no more is to be seen than these scopes show: in a transaction, which
+    /// ends when the connection is given back, unless one of them shows everything.
+    pub(crate) async fn lease_within<'s>(
+        &self,
+        scopes: impl IntoIterator<Item = &'s Scope>,
+    ) -> Result<Leased, StoreError> {
+        let mut leased = self.lease().await?;
+        if self.row_security.load(Ordering::Relaxed)
+            && let Some(beginning) = scope::beginning(scopes)
+        {
+            // Whatever Postgres has against it is not the caller's fault.
+            let refused = |error| StoreError::Unavailable(Unavailability::Postgres(Arc::new(error)));
+            sqlx::raw_sql(AssertSqlSafe(beginning)).execute(&mut *leased).await.map_err(refused)?;
+            leased.confined = true;
+        }
+        Ok(leased)
     }
 
     /// Runs a statement and reads all its rows.
@@ -111,9 +147,9 @@ impl Store {
         O: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         self.within_deadline(async {
-            let mut connection = self.lease().await?;
+            let mut connection = self.lease_within([&self.scope]).await?;
             let rows = query.fetch_all(&mut *connection).await;
-            connection.give_back_after(rows)
+            connection.give_back_after(rows).await
         })
         .await
     }
@@ -132,9 +168,9 @@ impl Store {
     /// Runs a statement and counts the rows it changed.
     pub(crate) async fn execute(&self, query: Query<'_, Postgres, PgArguments>) -> Result<u64, StoreError> {
         self.within_deadline(async {
-            let mut connection = self.lease().await?;
+            let mut connection = self.lease_within([&self.scope]).await?;
             let result = query.execute(&mut *connection).await;
-            Ok(connection.give_back_after(result)?.rows_affected())
+            Ok(connection.give_back_after(result).await?.rows_affected())
         })
         .await
     }
@@ -145,12 +181,23 @@ impl Store {
 pub(crate) struct Leased {
     connection: sqlx::pool::PoolConnection<Postgres>,
     clean: bool,
+    /// It is in the transaction of [`Store::lease_within`].
+    confined: bool,
 }
 
 impl Leased {
-    /// Gives the connection back if the server has answered, be it with a refusal.
-    pub(crate) fn give_back_after<T>(mut self, result: Result<T, sqlx::Error>) -> Result<T, StoreError> {
-        self.clean = matches!(&result, Ok(_) | Err(sqlx::Error::Database(_)));
+    /// Gives the connection back if the server has answered, be it with a refusal. What was done in a transaction is
+    /// done once this returns.
+    pub(crate) async fn give_back_after<T>(
+        mut self,
+        result: Result<T, sqlx::Error>,
+    ) -> Result<T, StoreError> {
+        let answered = matches!(&result, Ok(_) | Err(sqlx::Error::Database(_)));
+        if answered && self.confined {
+            let end = if result.is_ok() { "COMMIT" } else { "ROLLBACK" };
+            sqlx::raw_sql(end).execute(&mut *self.connection).await?;
+        }
+        self.clean = answered;
         result.map_err(StoreError::from)
     }
 }

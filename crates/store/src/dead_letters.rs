@@ -129,7 +129,8 @@ FROM scoring_jobs j LEFT JOIN LATERAL (
   FROM redrives r WHERE r.job_id = j.id LIMIT 1
 ) r ON TRUE
 WHERE j.completed_at IS NOT NULL AND j.score IS NULL AND ",
-            $condition
+            $condition,
+            " AND ($2::text IS NULL OR j.tenant = $2) AND ($3::text IS NULL OR j.owner = $3)"
         )
     };
 }
@@ -138,15 +139,15 @@ macro_rules! list {
     ($condition:literal) => {
         concat!(
             letters!($condition),
-            " AND ($2::text IS NULL OR j.error_code = $2)
-  AND ($3::text IS NULL OR j.pool = $3)
-  AND ($4::text IS NULL OR j.rubric = $4)
-  AND ($5::text IS NULL OR j.tenant = $5)
-  AND ($6::boolean IS NULL OR (r.job_id IS NOT NULL) = $6)
-  AND j.completed_at >= coalesce($7::timestamptz, '-infinity')
-  AND j.completed_at < coalesce($8::timestamptz, 'infinity')
-  AND (j.completed_at, j.id) < (coalesce($9::timestamptz, 'infinity'), coalesce($10::uuid, $11::uuid))
-ORDER BY j.completed_at DESC, j.id DESC LIMIT $12"
+            " AND ($4::text IS NULL OR j.tenant = $4)
+  AND ($5::text IS NULL OR j.error_code = $5)
+  AND ($6::text IS NULL OR j.pool = $6)
+  AND ($7::text IS NULL OR j.rubric = $7)
+  AND ($8::boolean IS NULL OR (r.job_id IS NOT NULL) = $8)
+  AND j.completed_at >= coalesce($9::timestamptz, '-infinity')
+  AND j.completed_at < coalesce($10::timestamptz, 'infinity')
+  AND (j.completed_at, j.id) < (coalesce($11::timestamptz, 'infinity'), coalesce($12::uuid, $13::uuid))
+ORDER BY j.completed_at DESC, j.id DESC LIMIT $14"
         )
     };
 }
@@ -155,6 +156,7 @@ const ONE: &str = letters!("j.id = $1");
 
 // Each has an index, which a single statement with optional conditions could not use.
 const OF_ALL: &str = list!("$1::uuid IS NULL");
+const OF_TENANT: &str = list!("$1::uuid IS NULL AND j.tenant = coalesce($2, $4)");
 const OF_BATCH: &str = list!("j.batch_id = $1");
 
 const REDRIVES: &str = "
@@ -182,12 +184,21 @@ impl Store {
         limit: u32,
     ) -> Result<DeadLetterPage, StoreError> {
         let limit = limit.max(1);
-        let query = sqlx::query_as(if filter.batch.is_some() { OF_BATCH } else { OF_ALL })
+        let statement = if filter.batch.is_some() {
+            OF_BATCH
+        } else if self.scope.tenant().or(filter.tenant.as_deref()).is_some() {
+            OF_TENANT
+        } else {
+            OF_ALL
+        };
+        let query = sqlx::query_as(statement)
             .bind(filter.batch)
+            .bind(self.scope.tenant())
+            .bind(self.scope.owner())
+            .bind(filter.tenant.as_deref())
             .bind(filter.code.as_deref())
             .bind(filter.pool.as_deref())
             .bind(filter.rubric.as_deref())
-            .bind(filter.tenant.as_deref())
             .bind(filter.redriven)
             .bind(filter.from.map(ToSqlx::to_sqlx))
             .bind(filter.until.map(ToSqlx::to_sqlx))
@@ -210,7 +221,8 @@ impl Store {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn dead_letter(&self, job: JobId) -> Result<Option<DeadLetterDetail>, StoreError> {
-        let Some(letter) = self.optional(sqlx::query_as(ONE).bind(job)).await? else {
+        let query = sqlx::query_as(ONE).bind(job).bind(self.scope.tenant()).bind(self.scope.owner());
+        let Some(letter) = self.optional(query).await? else {
             return Ok(None);
         };
         let attempts = self.attempts(job).await?;

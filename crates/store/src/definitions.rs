@@ -81,7 +81,7 @@ impl Store {
         self.within_deadline(async {
             let mut connection = self.lease().await?;
             let noted = note(&mut connection, kind, uid).await;
-            connection.give_back_after(noted)
+            connection.give_back_after(noted).await
         })
         .await
     }

@@ -32,12 +32,20 @@ macro_rules! history_row {
 }
 pub(crate) use history_row;
 
-const JOB: &str = concat!("SELECT ", job_columns!(), ", j.result FROM ", history_row!(), " WHERE h.id = $1");
+const JOB: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    ", j.result FROM ",
+    history_row!(),
+    " WHERE h.id = $1
+  AND ($2::text IS NULL OR h.tenant = $2) AND ($3::text IS NULL OR j.owner = $3)"
+);
 
 const ATTEMPTS: &str = "
 SELECT a.attempt, a.lease_epoch, a.scorer, a.started_at, a.ended_at, a.outcome, a.error_code, a.message
 FROM scoring_history h CROSS JOIN LATERAL jsonb_populate_recordset(NULL::scoring_attempts, h.attempts) a
-WHERE h.id = $1 ORDER BY a.lease_epoch";
+WHERE h.id = $1 AND ($2::text IS NULL OR h.tenant = $2) AND ($3::text IS NULL OR h.job ->> 'owner' = $3)
+ORDER BY a.lease_epoch";
 
 const EXPORT: &str = "
 SELECT seq, (job || jsonb_build_object('attempts', attempts, 'moved_at', moved_at, 'cursor', seq))::text AS line
@@ -48,12 +56,14 @@ ORDER BY seq LIMIT $4";
 impl Store {
     /// A job that has left the table of those that everything works on.
     pub(crate) async fn job_in_history(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
-        self.optional(sqlx::query_as(JOB).bind(id)).await
+        let query = sqlx::query_as(JOB).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
+        self.optional(query).await
     }
 
     /// Its attempts.
     pub(crate) async fn attempts_in_history(&self, id: JobId) -> Result<Vec<AttemptRow>, StoreError> {
-        self.all(sqlx::query_as(ATTEMPTS).bind(id)).await
+        let query = sqlx::query_as(ATTEMPTS).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
+        self.all(query).await
     }
 
     /// A page of the history in the order in which jobs came into it, after the place given: those that ended at `from`

@@ -6,6 +6,7 @@
 //! - Every call has a deadline, and an error says whether it may be repeated. After a lost answer the repetition
 //!   finds out what the first call did.
 //! - Rows of several jobs are locked in the order of their ids, so that calls do not deadlock.
+//! - What is done for a caller is done [within](Store::within) what it may see, which `scope.rs` explains.
 //! - Nothing depends on a session, so PgBouncer may stand in between in transaction mode; only [`migrate`] needs
 //!   Postgres itself.
 //! - Rows are looked up by `id = ANY (ARRAY[x])`, or behind `OFFSET 0`, where `id = x` would let the planner join by
@@ -40,7 +41,9 @@ mod retention;
 mod retry;
 mod rounds;
 mod row;
+mod row_security;
 mod rubrics;
+mod scope;
 mod settings;
 mod start;
 mod submissions;
@@ -73,7 +76,9 @@ pub use resources::{Applied, MutableKnobs, Resolved, ResourceRequest};
 pub use retention::{DroppedSubmissions, Retired, Retirement};
 pub use retry::{Retried, RetryRequest};
 pub use row::{JobRow, Mirror, ResourceRef};
+pub use row_security::RowSecurity;
 pub use rubrics::RubricVersion;
+pub use scope::Scope;
 pub use settings::{DatabaseFlags, PooledMigration, Settings};
 pub use start::{StartRequest, Started, Work};
 pub use submissions::{SubmissionRefusal, SubmissionRow, SubmissionStatus};

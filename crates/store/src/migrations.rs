@@ -20,7 +20,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 14] = files! {
+const FILES: [(&str, &str, &str); 15] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -34,6 +34,7 @@ const FILES: [(&str, &str, &str); 14] = files! {
     "0011" "backoff"
     "0012" "backoff_valid"
     "0013" "history"
+    "0014" "tenancy"
     "0020" "scored"
 };
 
@@ -116,18 +117,22 @@ fn is_out_of_lock(error: &MigrateError) -> bool {
 }
 
 async fn migrate_at_once(url: &str) -> Result<(), MigrateError> {
+    let mut connection = connect_past_poolers(url).await?;
+    MIGRATIONS.run_direct(None, &mut connection, false).await?;
+    // The work is done; a connection that does not close politely changes nothing about it.
+    connection.close().await.ok();
+    Ok(())
+}
+
+/// A connection for what concerns the schema.
+pub(crate) async fn connect_past_poolers(url: &str) -> Result<PgConnection, sqlx::Error> {
     let options = PgConnectOptions::from_str(url)?.application_name("assay-migrate").options([
         ("lock_timeout", LOCK_TIMEOUT),
         // One that was frozen in the middle does not hold up the others for good.
         ("idle_in_transaction_session_timeout", "60s"),
     ]);
     let silent = |_| sqlx::Error::from(io::Error::new(io::ErrorKind::TimedOut, "no connection in time"));
-    let mut connection: PgConnection =
-        timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(silent).flatten()?;
-    MIGRATIONS.run_direct(None, &mut connection, false).await?;
-    // The work is done; a connection that does not close politely changes nothing about it.
-    connection.close().await.ok();
-    Ok(())
+    timeout(CONNECT_TIMEOUT, options.connect()).await.map_err(silent).flatten()
 }
 
 const APPLIED: &str = "

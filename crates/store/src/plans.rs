@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     BatchOrigin, CancelRequest, Ending, FinishRequest, JobFilter, MirroredJob, MutableKnobs, NewBatch,
-    NewJob, ResourceRef, ResourceRequest, RetryRequest, Settings, StartRequest, Store,
+    NewJob, ResourceRef, ResourceRequest, RetryRequest, Scope, Settings, StartRequest, Store,
 };
 
 /// 20,000 jobs that have ended and 2,000 that wait, none of them older than the others by its id.
@@ -170,11 +170,11 @@ fn argument(name: &str) -> String {
 /// Calls of each kind that programs make while jobs come and go.
 async fn call_everything(store: &Store) -> Result<()> {
     let submission = Uuid::now_v7();
-    store.create_submission(submission, "default", r#"{"code": "1"}"#, true).await?;
+    store.create_submission(submission, "default", None, r#"{"code": "1"}"#, true).await?;
     let new = |id: Uuid, submission_id: Uuid| NewJob {
         id,
         submission_id,
-        tenant: None,
+        scope: Scope::All,
         knobs: Knobs::default(),
         traceparent: None,
         resource: None,
@@ -233,7 +233,7 @@ async fn call_everything(store: &Store) -> Result<()> {
     store.jobs(&JobFilter { tenant: Some("default".to_owned()), ..JobFilter::default() }, None, 10).await?;
     let again = Uuid::now_v7();
     let by = "someone".to_owned();
-    let retry = RetryRequest { job, new_id: again, by: by.clone(), tenant: None, traceparent: None };
+    let retry = RetryRequest { job, new_id: again, by: by.clone(), traceparent: None };
     store.retry(&retry).await?;
     store.cancel(&[CancelRequest { job: again, by, reason: "enough".to_owned() }]).await?;
     store.next_tenant(Some("default")).await?;
@@ -254,6 +254,7 @@ async fn call_for_batch(store: &Store, submission: Uuid) -> Result<()> {
     let new = NewBatch {
         id: batch,
         tenant: None,
+        owner: None,
         submission_ids: vec![submission],
         knobs: Knobs::default(),
         origin: BatchOrigin::Api,
@@ -272,7 +273,7 @@ async fn call_for_batch(store: &Store, submission: Uuid) -> Result<()> {
         .accept(&[NewJob {
             id: loose,
             submission_id: submission,
-            tenant: None,
+            scope: Scope::All,
             knobs: Knobs::default(),
             traceparent: None,
             resource: None,

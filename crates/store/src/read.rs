@@ -13,7 +13,7 @@ use crate::batch_counts::{batch_counts, batch_failures};
 use crate::batches::batch_columns;
 use crate::history::history_row;
 use crate::row::job_columns;
-use crate::{BatchCounts, BatchRow, JobRow, Store, StoreError, columns};
+use crate::{BatchCounts, BatchRow, JobRow, Scope, Store, StoreError, columns};
 
 /// A job with the results of the single criteria.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,7 +132,12 @@ impl FromRow<'_, PgRow> for AttemptRow {
     }
 }
 
-const JOB: &str = concat!("SELECT ", job_columns!(), ", j.result FROM scoring_jobs j WHERE j.id = $1");
+const JOB: &str = concat!(
+    "SELECT ",
+    job_columns!(),
+    ", j.result FROM scoring_jobs j WHERE j.id = $1
+  AND ($2::text IS NULL OR j.tenant = $2) AND ($3::text IS NULL OR j.owner = $3)"
+);
 
 // Each list has an index in its order, which a single statement with optional conditions could not use.
 macro_rules! list {
@@ -145,13 +150,15 @@ macro_rules! list {
             " AND ($2::text IS NULL OR j.status = $2)
   AND ($3::text IS NULL OR j.tenant = $3)
   AND (j.created_at, j.id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, $6::uuid))
+  AND ($8::text IS NULL OR j.tenant = $8) AND ($9::text IS NULL OR j.owner = $9)
 ORDER BY j.created_at DESC, j.id DESC LIMIT $7"
         )
     };
 }
 
 const OF_SUBMISSION: &str = list!("j.submission_id = $1");
-const OF_TENANT: &str = list!("$1::uuid IS NULL AND j.tenant = $3");
+const OF_OWNER: &str = list!("$1::uuid IS NULL AND j.tenant = $8 AND j.owner = $9");
+const OF_TENANT: &str = list!("$1::uuid IS NULL AND j.tenant = coalesce($8, $3)");
 const OF_ALL: &str = list!("$1::uuid IS NULL");
 
 // Only where a batch is shown: those that have a resource have none of their members in the history.
@@ -172,12 +179,14 @@ const BATCH: &str = concat!(
     batch_failures!(members!()),
     " FROM scoring_batches b ",
     batch_counts!(members!()),
-    " WHERE b.id = $1"
+    " WHERE b.id = $1 AND ($2::text IS NULL OR b.tenant = $2) AND ($3::text IS NULL OR b.owner = $3)"
 );
 
 const ATTEMPTS: &str = "
-SELECT attempt, lease_epoch, scorer, started_at, ended_at, outcome, error_code, message
-FROM scoring_attempts WHERE job_id = $1 ORDER BY lease_epoch";
+SELECT a.attempt, a.lease_epoch, a.scorer, a.started_at, a.ended_at, a.outcome, a.error_code, a.message
+FROM scoring_attempts a WHERE a.job_id = $1 AND ($2::text IS NULL OR EXISTS (
+  SELECT FROM scoring_jobs j WHERE j.id = $1 AND j.tenant = $2 AND ($3::text IS NULL OR j.owner = $3)))
+ORDER BY a.lease_epoch";
 
 impl Store {
     /// One job, be it in the history.
@@ -185,7 +194,8 @@ impl Store {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn job(&self, id: JobId) -> Result<Option<JobDetail>, StoreError> {
-        match self.optional(sqlx::query_as(JOB).bind(id)).await? {
+        let query = sqlx::query_as(JOB).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
+        match self.optional(query).await? {
             // Whatever leaves the one table is in the other in the same commit.
             None => self.job_in_history(id).await,
             found => Ok(found),
@@ -202,9 +212,10 @@ impl Store {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<JobPage, StoreError> {
-        let statement = match filter {
-            JobFilter { submission_id: Some(_), .. } => OF_SUBMISSION,
-            JobFilter { tenant: Some(_), .. } => OF_TENANT,
+        let statement = match (filter, &self.scope) {
+            (JobFilter { submission_id: Some(_), .. }, _) => OF_SUBMISSION,
+            (_, Scope::Owner { .. }) => OF_OWNER,
+            (_, Scope::Tenant(_)) | (JobFilter { tenant: Some(_), .. }, _) => OF_TENANT,
             _ => OF_ALL,
         };
         let limit = limit.max(1);
@@ -216,7 +227,9 @@ impl Store {
             .bind(after.map(|cursor| cursor.id))
             .bind(JobId::max())
             // One more tells whether there is a next page.
-            .bind(i64::from(limit) + 1);
+            .bind(i64::from(limit) + 1)
+            .bind(self.scope.tenant())
+            .bind(self.scope.owner());
         let mut jobs: Vec<JobRow> = self.all(query).await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let more = jobs.len() > limit;
@@ -230,7 +243,7 @@ impl Store {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn batch(&self, id: BatchId) -> Result<Option<BatchDetail>, StoreError> {
-        self.optional(sqlx::query_as(BATCH).bind(id)).await
+        self.optional(sqlx::query_as(BATCH).bind(id).bind(self.scope.tenant()).bind(self.scope.owner())).await
     }
 
     /// The attempts of a job that have ended, in their order, be it in the history.
@@ -238,7 +251,9 @@ impl Store {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn attempts(&self, job: JobId) -> Result<Vec<AttemptRow>, StoreError> {
-        let attempts: Vec<AttemptRow> = self.all(sqlx::query_as(ATTEMPTS).bind(job)).await?;
+        let attempts: Vec<AttemptRow> = self
+            .all(sqlx::query_as(ATTEMPTS).bind(job).bind(self.scope.tenant()).bind(self.scope.owner()))
+            .await?;
         if attempts.is_empty() { self.attempts_in_history(job).await } else { Ok(attempts) }
     }
 }

@@ -24,8 +24,6 @@ pub struct Redrive {
 pub struct RedriveOrder {
     /// Who, for the audit log.
     pub by: String,
-    /// Whose jobs they may see; `None`: all of them.
-    pub tenant: Option<String>,
     /// The W3C trace context of the request.
     pub traceparent: Option<String>,
     /// Whether those are meant as well that a person cancelled.
@@ -42,7 +40,6 @@ impl RedriveOrder {
     pub fn by(by: impl Into<String>) -> RedriveOrder {
         RedriveOrder {
             by: by.into(),
-            tenant: None,
             traceparent: None,
             cancelled_too: false,
             per_second: None,
@@ -131,7 +128,7 @@ const REDRIVE: &str = concat!(
     "WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS t (job, new_job, ord)
 ), judged AS MATERIALIZED (
-  SELECT i.ord, i.job, i.new_job, j.submission_id, j.tenant, j.status, j.rubric, r.version AS rubric_version, j.pool,
+  SELECT i.ord, i.job, i.new_job, j.submission_id, j.tenant, j.owner, j.status, j.rubric, r.version AS rubric_version, j.pool,
     j.priority, j.max_attempts, j.backoff_seconds, j.timeout_seconds, j.ttl_seconds, j.error_code, j.status = 'ERROR' AS failed,
     j.status = 'ERROR' AND d.new_job IS NULL AS to_note, d.new_job AS successor, d.status AS successor_status,
     own.not_before AS own_not_before,
@@ -154,7 +151,7 @@ const REDRIVE: &str = concat!(
     history_row!(),
     " WHERE h.id = i.job LIMIT 1)
     LIMIT 1
-  ) j ON j.tenant = coalesce($4, j.tenant)
+  ) j ON j.tenant = coalesce($4, j.tenant) AND ($10::text IS NULL OR j.owner = $10)
   LEFT JOIN LATERAL (SELECT o.submission_id, o.not_before FROM scoring_jobs o WHERE o.id = i.new_job LIMIT 1) own ON TRUE
   LEFT JOIN LATERAL (
     SELECT r.new_job, coalesce(
@@ -187,9 +184,9 @@ const REDRIVE: &str = concat!(
     THEN begins + make_interval(secs => (row_number() OVER (ORDER BY ord) - 1) / $6::double precision) END AS due_at
   FROM judged, pace WHERE verdict = 'free'
 ), inserted AS (
-  INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version, pool, priority, max_attempts,
+  INSERT INTO scoring_jobs (id, submission_id, tenant, owner, rubric, rubric_version, pool, priority, max_attempts,
     backoff_seconds, timeout_seconds, ttl_seconds, not_before, traceparent)
-  SELECT new_job, submission_id, tenant, rubric, rubric_version, pool, priority, max_attempts, backoff_seconds,
+  SELECT new_job, submission_id, tenant, owner, rubric, rubric_version, pool, priority, max_attempts, backoff_seconds,
     timeout_seconds, ttl_seconds, due_at, $5
   FROM judged JOIN due USING (ord) WHERE NOT $9
   ORDER BY submission_id, ord
@@ -289,12 +286,13 @@ impl Store {
                 .bind(open.iter().map(|at| redrives[*at].job).collect::<Vec<Uuid>>())
                 .bind(open.iter().map(|at| redrives[*at].new_id).collect::<Vec<Uuid>>())
                 .bind(without_nul(&order.by))
-                .bind(order.tenant.as_deref())
+                .bind(self.scope.tenant())
                 .bind(order.traceparent.as_deref())
                 .bind(order.per_second)
                 .bind(which == Which::AnyEnded)
                 .bind(order.cancelled_too)
-                .bind(order.dry_run);
+                .bind(order.dry_run)
+                .bind(self.scope.owner());
             match self.all(query).await {
                 Ok(judged) => {
                     for (at, answer) in open.into_iter().zip(judged) {

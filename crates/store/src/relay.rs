@@ -135,7 +135,7 @@ impl Store {
             let taken = take_turn(&mut guard).await;
             match taken {
                 Ok(true) => Ok(Some(Relay { guard, store: self.clone() })),
-                Ok(false) => guard.give_back_after(Ok(None)),
+                Ok(false) => guard.give_back_after(Ok(None)).await,
                 Err(error) => Err(error.into()),
             }
         })
@@ -162,7 +162,7 @@ impl Relay {
         store
             .within_deadline(async {
                 let ended = sqlx::query("COMMIT").execute(&mut *guard).await;
-                guard.give_back_after(ended).map(drop)
+                guard.give_back_after(ended).await.map(drop)
             })
             .await
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::accept::{Accepted, NewJob, Refusal};
 use crate::row::job_columns;
-use crate::{BatchResult, InvalidItem, JobRow, Mirror, ResourceRef, Store, StoreError};
+use crate::{BatchResult, InvalidItem, JobRow, Mirror, ResourceRef, Scope, Store, StoreError};
 
 /// A resource that was seen.
 #[derive(Clone, Debug, PartialEq)]
@@ -332,7 +332,7 @@ fn new_job(request: &ResourceRequest) -> NewJob {
     NewJob {
         id: request.resource.uid,
         submission_id: request.submission_id,
-        tenant: None,
+        scope: Scope::All,
         knobs: request.knobs.clone(),
         traceparent: request.traceparent.clone(),
         resource: Some(request.resource.clone()),

@@ -15,8 +15,6 @@ pub struct RetryRequest {
     pub new_id: JobId,
     /// Who wants it, for the audit log.
     pub by: String,
-    /// Whose jobs they may see; `None`: all of them.
-    pub tenant: Option<String>,
     /// The W3C trace context of the request.
     pub traceparent: Option<String>,
 }
@@ -43,11 +41,8 @@ impl Store {
     /// When Postgres does not answer.
     pub async fn retry(&self, request: &RetryRequest) -> Result<Retried, StoreError> {
         let redrive = Redrive { job: request.job, new_id: request.new_id };
-        let order = RedriveOrder {
-            tenant: request.tenant.clone(),
-            traceparent: request.traceparent.clone(),
-            ..RedriveOrder::by(&request.by)
-        };
+        let order =
+            RedriveOrder { traceparent: request.traceparent.clone(), ..RedriveOrder::by(&request.by) };
         let answer = self.make_anew(&[redrive], &order, Which::AnyEnded).await?.pop();
         Ok(match answer.unwrap_or(Redriven::NotFound) {
             Redriven::Made { id, .. } => Retried::Answered(Accepted::Created { id }),

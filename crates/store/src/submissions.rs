@@ -34,6 +34,8 @@ pub struct SubmissionRow {
     pub id: SubmissionId,
     /// Whose it is.
     pub tenant: String,
+    /// Which subject of the tenant handed it in, if that is known.
+    pub owner: Option<String>,
     /// Whether it may still change.
     pub status: SubmissionStatus,
     /// What was handed in.
@@ -47,6 +49,7 @@ impl FromRow<'_, PgRow> for SubmissionRow {
         Ok(SubmissionRow {
             id: row.try_get("id")?,
             tenant: row.try_get("tenant")?,
+            owner: row.try_get("owner")?,
             status: if row.try_get::<bool, _>("submitted")? {
                 SubmissionStatus::Submitted
             } else {
@@ -70,57 +73,60 @@ pub enum SubmissionRefusal {
 }
 
 const CREATE: &str = "
-INSERT INTO submissions (id, tenant, status, content)
-VALUES ($1, $2, CASE WHEN $3 THEN 'SUBMITTED' ELSE 'IN_PROGRESS' END, $4::jsonb)
+INSERT INTO submissions (id, tenant, owner, status, content)
+VALUES ($1, $2, $5, CASE WHEN $3 THEN 'SUBMITTED' ELSE 'IN_PROGRESS' END, $4::jsonb)
 ON CONFLICT (id) DO NOTHING";
 
 const REPLACE_CONTENT: &str = "
 UPDATE submissions SET content = $2::jsonb
-WHERE id = $1 AND status = 'IN_PROGRESS' AND ($3::text IS NULL OR tenant = $3)";
+WHERE id = $1 AND status = 'IN_PROGRESS' AND ($3::text IS NULL OR tenant = $3) AND ($4::text IS NULL OR owner = $4)";
 
 const SUBMIT: &str = "
 UPDATE submissions SET status = 'SUBMITTED'
-WHERE id = $1 AND status = 'IN_PROGRESS' AND ($2::text IS NULL OR tenant = $2)";
+WHERE id = $1 AND status = 'IN_PROGRESS' AND ($2::text IS NULL OR tenant = $2) AND ($3::text IS NULL OR owner = $3)";
 
 const EXISTS: &str = "
-SELECT TRUE FROM submissions WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)";
+SELECT TRUE FROM submissions
+WHERE id = $1 AND ($2::text IS NULL OR tenant = $2) AND ($3::text IS NULL OR owner = $3)";
 
 const GET: &str = "
-SELECT id, tenant, status = 'SUBMITTED' AS submitted, content, created_at FROM submissions
-WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)";
+SELECT id, tenant, owner, status = 'SUBMITTED' AS submitted, content, created_at FROM submissions
+WHERE id = $1 AND ($2::text IS NULL OR tenant = $2) AND ($3::text IS NULL OR owner = $3)";
 
 impl Store {
-    /// Creates a submission under an id of the caller's (a UUIDv7), so that a repetition creates nothing more.
+    /// Creates a submission of a tenant, and of one of its subjects if it is known which, under an id of the caller's (a
+    /// UUIDv7), so that a repetition creates nothing more.
     ///
     /// # Errors
-    /// `Invalid` when the content is not a JSON object, or holds a NUL character, which Postgres cannot store.
+    /// `Invalid` when the content is not a JSON object, or holds a NUL character, which Postgres cannot store. A confined
+    /// store creates none that it would not show.
     pub async fn create_submission(
         &self,
         id: SubmissionId,
         tenant: &str,
+        owner: Option<&str>,
         content: &str,
         submit: bool,
     ) -> Result<(), StoreError> {
-        let query = sqlx::query(CREATE).bind(id).bind(tenant).bind(submit).bind(content);
+        let query = sqlx::query(CREATE).bind(id).bind(tenant).bind(submit).bind(content).bind(owner);
         self.execute(query).await.map(drop)
     }
 
-    /// Replaces the content of a submission that is in progress. With a tenant given, the submissions of others do
-    /// not exist.
+    /// Replaces the content of a submission that is in progress.
     ///
     /// # Errors
     /// `Invalid` when the content is not a JSON object, or holds a NUL character.
     pub async fn replace_content(
         &self,
         id: SubmissionId,
-        tenant: Option<&str>,
         content: &str,
     ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
-        let query = sqlx::query(REPLACE_CONTENT).bind(id).bind(content).bind(tenant);
+        let (tenant, owner) = (self.scope.tenant(), self.scope.owner());
+        let query = sqlx::query(REPLACE_CONTENT).bind(id).bind(content).bind(tenant).bind(owner);
         if self.execute(query).await? == 1 {
             return Ok(Ok(()));
         }
-        let known = self.submission_exists(id, tenant).await?;
+        let known = self.submission_exists(id).await?;
         Ok(Err(if known { SubmissionRefusal::AlreadySubmitted } else { SubmissionRefusal::NotFound }))
     }
 
@@ -128,13 +134,9 @@ impl Store {
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn submit(
-        &self,
-        id: SubmissionId,
-        tenant: Option<&str>,
-    ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
-        let changed = self.execute(sqlx::query(SUBMIT).bind(id).bind(tenant)).await? == 1;
-        let known = changed || self.submission_exists(id, tenant).await?;
+    pub async fn submit(&self, id: SubmissionId) -> Result<Result<(), SubmissionRefusal>, StoreError> {
+        let query = sqlx::query(SUBMIT).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
+        let known = self.execute(query).await? == 1 || self.submission_exists(id).await?;
         Ok(if known { Ok(()) } else { Err(SubmissionRefusal::NotFound) })
     }
 
@@ -142,16 +144,14 @@ impl Store {
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn submission(
-        &self,
-        id: SubmissionId,
-        tenant: Option<&str>,
-    ) -> Result<Option<SubmissionRow>, StoreError> {
-        self.optional(sqlx::query_as(GET).bind(id).bind(tenant)).await
+    pub async fn submission(&self, id: SubmissionId) -> Result<Option<SubmissionRow>, StoreError> {
+        let query = sqlx::query_as(GET).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
+        self.optional(query).await
     }
 
-    async fn submission_exists(&self, id: SubmissionId, tenant: Option<&str>) -> Result<bool, StoreError> {
-        let row: Option<(bool,)> = self.optional(sqlx::query_as(EXISTS).bind(id).bind(tenant)).await?;
+    async fn submission_exists(&self, id: SubmissionId) -> Result<bool, StoreError> {
+        let query = sqlx::query_as(EXISTS).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
+        let row: Option<(bool,)> = self.optional(query).await?;
         Ok(row.is_some())
     }
 }

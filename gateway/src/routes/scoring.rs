@@ -49,6 +49,3 @@ impl Ticket {
 fn no_such_job() -> Problem {
     Problem::new(Code::UnknownJob, "There is no such job.")
 }
-
-/// Who acts, in the record: until clients have names, the way they came.
-pub(super) const ACTOR: &str = "the API";

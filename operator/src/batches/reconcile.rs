@@ -135,6 +135,7 @@ async fn bind_or_accept(
     let request = NewBatch {
         id: reference.uid,
         tenant: None,
+        owner: None,
         submission_ids: batch.spec.submission_ids.clone(),
         knobs,
         origin: BatchOrigin::Kubectl,

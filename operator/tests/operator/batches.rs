@@ -89,6 +89,7 @@ async fn the_gateways_batch_is_bound_and_a_members_own_resource_is_deleted_witho
     let batch = NewBatch {
         id: Uuid::now_v7(),
         tenant: None,
+        owner: None,
         submission_ids: ids.clone(),
         knobs: world.knobs(),
         origin: BatchOrigin::Api,

@@ -161,6 +161,7 @@ async fn a_late_duplicate_of_a_gateways_batch_is_deleted() -> Result<()> {
     let batch = NewBatch {
         id: Uuid::now_v7(),
         tenant: None,
+        owner: None,
         submission_ids: ids.clone(),
         knobs: world.knobs(),
         origin: BatchOrigin::Api,

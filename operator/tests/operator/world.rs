@@ -16,7 +16,7 @@ use redis::aio::MultiplexedConnection;
 use resources::{KnobsSpec, MADE_BY_GATEWAY, MANAGED_BY, ScoringJob, ScoringJobSpec};
 use runtime::Shutdown;
 use serde::Serialize;
-use store::{Accepted, JobRow, NewJob, Store};
+use store::{Accepted, JobRow, NewJob, Scope, Store};
 use testkit::Kubernetes;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
@@ -144,7 +144,7 @@ impl World {
     pub(crate) async fn submission(&self) -> Result<Uuid> {
         let id = Uuid::now_v7();
         let content = r#"{"code": "x = 1", "language": "python"}"#;
-        self.store.create_submission(id, "default", content, true).await?;
+        self.store.create_submission(id, "default", None, content, true).await?;
         Ok(id)
     }
 
@@ -162,7 +162,7 @@ impl World {
         let job = NewJob {
             id: Uuid::now_v7(),
             submission_id,
-            tenant: None,
+            scope: Scope::All,
             knobs,
             traceparent: None,
             resource: None,

@@ -11,7 +11,7 @@ use runtime::Shutdown;
 use scorer::{Engine, Sorting};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
-use store::{Accepted, CancelRequest, Cancelled, JobRow, NewJob, Store, ToQueue};
+use store::{Accepted, CancelRequest, Cancelled, JobRow, NewJob, Scope, Store, ToQueue};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -144,11 +144,11 @@ impl World {
     /// A job of this world's pool, in Postgres alone.
     pub(crate) async fn accepted_with(&self, knobs: Knobs, content: &str) -> Result<JobId> {
         let submission = Uuid::now_v7();
-        self.store.create_submission(submission, "default", content, true).await?;
+        self.store.create_submission(submission, "default", None, content, true).await?;
         let new = NewJob {
             id: Uuid::now_v7(),
             submission_id: submission,
-            tenant: None,
+            scope: Scope::All,
             knobs: Knobs { pool: self.pool.clone(), ..knobs },
             traceparent: None,
             resource: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use domain::{JobStatus, Knobs};
-use store::{Accepted, Mirror, NewJob, Refusal};
+use store::{Accepted, Mirror, NewJob, Refusal, Scope};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::database::{Database, new_job, resource};
 async fn an_accepted_job_waits_with_the_choices_of_its_client() -> Result<()> {
     let database = Database::fresh().await?;
     let submission = Uuid::now_v7();
-    database.store.create_submission(submission, "acme", "{}", true).await?;
+    database.store.create_submission(submission, "acme", None, "{}", true).await?;
     let not_before = "2030-01-02T03:04:05.678901Z".parse().ok();
     let knobs = Knobs {
         pool: "gpu".parse()?,
@@ -45,7 +45,7 @@ async fn each_item_is_answered_on_its_own() -> Result<()> {
     let store = &database.store;
     let (good, in_progress, busy) =
         (database.submission().await?, Uuid::now_v7(), database.submission().await?);
-    store.create_submission(in_progress, "default", "{}", false).await?;
+    store.create_submission(in_progress, "default", None, "{}", false).await?;
     let earlier = database.accepted(&new_job(busy)).await?;
     let (first, second) = (new_job(good), new_job(good));
     let mut other_rubric = new_job(database.submission().await?);
@@ -98,8 +98,9 @@ async fn an_ended_job_makes_room_for_another_of_its_submission() -> Result<()> {
 async fn the_submission_of_another_tenant_is_unknown() -> Result<()> {
     let database = Database::fresh().await?;
     let submission = database.submission().await?;
-    let asked = |tenant: &str| NewJob { tenant: Some(tenant.to_owned()), ..new_job(submission) };
-    let answers = database.store.accept(&[asked("other"), asked("default")]).await?;
+    let asked = |tenant: &str| NewJob { scope: Scope::Tenant(tenant.to_owned()), ..new_job(submission) };
+    let store = database.confined(Scope::All).await?;
+    let answers = store.accept(&[asked("other"), asked("default")]).await?;
     assert_eq!(answers[0], Ok(Accepted::Refused(Refusal::UnknownSubmission)));
     assert!(matches!(answers[1], Ok(Accepted::Created { .. })));
     Ok(())

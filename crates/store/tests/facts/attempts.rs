@@ -232,7 +232,7 @@ async fn contents_too_long_for_one_answer_arrive_all_the_same() -> Result<()> {
     for letter in 'a'..='n' {
         let submission = Uuid::now_v7();
         let content = format!(r#"{{"code": "{}"}}"#, letter.to_string().repeat(1024 * 1024));
-        database.store.create_submission(submission, "default", &content, true).await?;
+        database.store.create_submission(submission, "default", None, &content, true).await?;
         starts.push(start(database.accepted(&new_job(submission)).await?, 1));
     }
     for round in 0..2 {

@@ -13,6 +13,7 @@ pub(crate) fn new_batch(submission_ids: Vec<SubmissionId>) -> NewBatch {
     NewBatch {
         id: Uuid::now_v7(),
         tenant: None,
+        owner: None,
         submission_ids,
         knobs: Knobs::default(),
         origin: BatchOrigin::Api,

@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use domain::{ErrorCode, JobStatus, Pool};
 use store::{
     Accepted, BatchOrigin, CancelRequest, Cancelled, CancelledJob, Finished, NewBatch, NewJob, Retried,
-    RetryRequest,
+    RetryRequest, Scope,
 };
 use uuid::Uuid;
 
@@ -65,6 +65,7 @@ async fn cancelling_a_batch_ends_the_members_that_are_active() -> Result<()> {
     let batch = NewBatch {
         id: Uuid::now_v7(),
         tenant: None,
+        owner: None,
         submission_ids: database.submissions(3).await?,
         knobs: domain::Knobs::default(),
         origin: BatchOrigin::Api,
@@ -84,7 +85,7 @@ async fn cancelling_a_batch_ends_the_members_that_are_active() -> Result<()> {
 }
 
 fn retry(job: Uuid) -> RetryRequest {
-    RetryRequest { job, new_id: Uuid::now_v7(), by: "ann".to_owned(), tenant: None, traceparent: None }
+    RetryRequest { job, new_id: Uuid::now_v7(), by: "ann".to_owned(), traceparent: None }
 }
 
 #[tokio::test]
@@ -110,8 +111,8 @@ async fn an_ended_job_is_tried_again_as_a_new_one_and_the_dead_letter_says_so() 
 async fn what_is_another_tenants_cannot_be_tried_again() -> Result<()> {
     let database = Database::fresh().await?;
     let job = database.done().await?;
-    let foreign = RetryRequest { tenant: Some("other".to_owned()), ..retry(job) };
-    assert_eq!(database.store.retry(&foreign).await?, Retried::NotFound);
+    let other = database.confined(Scope::Tenant("other".to_owned())).await?;
+    assert_eq!(other.retry(&retry(job)).await?, Retried::NotFound);
     assert_eq!(database.store.retry(&retry(Uuid::now_v7())).await?, Retried::NotFound);
     Ok(())
 }

@@ -5,8 +5,8 @@ use domain::{Epoch, ErrorCode, JobId, Knobs, SubmissionId};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 use store::{
-    Accepted, Ending, FinishRequest, JobRow, NewJob, ResourceRef, RubricVersion, Settings, StartRequest,
-    Started, Store,
+    Accepted, Ending, FinishRequest, JobRow, NewJob, ResourceRef, RowSecurity, RubricVersion, Scope,
+    Settings, StartRequest, Started, Store,
 };
 use uuid::Uuid;
 
@@ -32,6 +32,13 @@ impl Database {
         Ok(Database { store, url, sql })
     }
 
+    /// The store as someone sees it who may see no more than this, with row-level security behind it.
+    pub(crate) async fn confined(&self, scope: Scope) -> Result<Store> {
+        let prepared = self.store.prepare_row_security(&self.url).await?;
+        ensure!(prepared == RowSecurity::On, "{prepared:?}");
+        Ok(self.store.within(scope))
+    }
+
     /// Runs a statement by hand.
     pub(crate) async fn run(&self, statement: &'static str) -> Result<u64> {
         Ok(sqlx::query(statement).execute(&self.sql).await?.rows_affected())
@@ -45,7 +52,7 @@ impl Database {
     /// A submission that is ready to be scored.
     pub(crate) async fn submission(&self) -> Result<SubmissionId> {
         let id = Uuid::now_v7();
-        self.store.create_submission(id, "default", r#"{"code": "1 + 1"}"#, true).await?;
+        self.store.create_submission(id, "default", None, r#"{"code": "1 + 1"}"#, true).await?;
         Ok(id)
     }
 
@@ -130,7 +137,7 @@ pub(crate) fn new_job(submission_id: SubmissionId) -> NewJob {
     NewJob {
         id: Uuid::now_v7(),
         submission_id,
-        tenant: None,
+        scope: Scope::All,
         knobs: Knobs::default(),
         traceparent: None,
         resource: None,

@@ -106,7 +106,7 @@ async fn dead_letters_are_narrowed_by_code_pool_rubric_tenant_time_and_redrive()
     let gpu = database.queued_with(Knobs { pool: "gpu".parse()?, ..Knobs::default() }).await?;
     cancel(&database, gpu).await?;
     let submission = Uuid::now_v7();
-    database.store.create_submission(submission, "acme", "{}", true).await?;
+    database.store.create_submission(submission, "acme", None, "{}", true).await?;
     database.store.ensure_rubrics(&[crate::database::rubric("strict", "1")]).await?;
     let knobs = Knobs { rubric: "strict".to_owned(), ..Knobs::default() };
     let strict = database.accepted(&NewJob { knobs, ..new_job(submission) }).await?;

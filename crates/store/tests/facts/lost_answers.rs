@@ -264,11 +264,11 @@ async fn a_note_that_a_resource_is_there_whose_answer_was_lost_is_made_by_the_ne
 async fn a_submission_whose_answer_was_lost_is_found() -> Result<()> {
     const SUBMISSIONS: &str = "SELECT count(*) FROM submissions";
     let far = Far::away().await?;
-    let create = async |store: &Store, id| store.create_submission(id, "default", "{}", true).await;
+    let create = async |store: &Store, id| store.create_submission(id, "default", None, "{}", true).await;
     create(&far.store, Uuid::now_v7()).await?;
     let id = Uuid::now_v7();
     far.repeated(SUBMISSIONS, async |store| create(store, id).await).await?;
-    let row = far.database.store.submission(id, None).await?.context("the submission")?;
+    let row = far.database.store.submission(id).await?.context("the submission")?;
     assert_eq!(row.status, SubmissionStatus::Submitted);
     Ok(())
 }
@@ -297,7 +297,7 @@ async fn a_retry_whose_answer_was_lost_is_found_with_its_audit_entry() -> Result
     let far = Far::away().await?;
     let retry = async || -> Result<RetryRequest> {
         let (job, new_id) = (far.database.done().await?, Uuid::now_v7());
-        Ok(RetryRequest { job, new_id, by: "ann".to_owned(), tenant: None, traceparent: None })
+        Ok(RetryRequest { job, new_id, by: "ann".to_owned(), traceparent: None })
     };
     far.store.retry(&retry().await?).await?;
     let request = retry().await?;

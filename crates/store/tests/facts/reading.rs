@@ -54,7 +54,7 @@ async fn lists_are_narrowed_by_submission_status_and_tenant() -> Result<()> {
     let submission_id = database.row(ended).await?.submission_id;
     let again = database.accepted(&new_job(submission_id)).await?;
     let foreign = Uuid::now_v7();
-    database.store.create_submission(foreign, "acme", "{}", true).await?;
+    database.store.create_submission(foreign, "acme", None, "{}", true).await?;
     let foreign = database.accepted(&new_job(foreign)).await?;
 
     let of_submission = JobFilter { submission_id: Some(submission_id), ..JobFilter::default() };

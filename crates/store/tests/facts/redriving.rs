@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result};
 use domain::{ErrorCode, JobStatus, Knobs};
-use store::{Accepted, CancelRequest, Ending, Redrive, RedriveOrder, Redriven, Retried, RetryRequest, Skip};
+use store::{
+    Accepted, CancelRequest, Ending, Redrive, RedriveOrder, Redriven, Retried, RetryRequest, Scope, Skip,
+};
 use uuid::Uuid;
 
 use crate::database::{Database, done, finish, new_job};
@@ -170,8 +172,8 @@ async fn only_a_job_that_ended_without_a_score_can_be_redriven() -> Result<()> {
     assert_eq!(redriven(&database, scored, &ann()).await?, of(JobStatus::Done));
     assert_eq!(redriven(&database, Uuid::now_v7(), &ann()).await?, Redriven::NotFound);
     let dead = database.dead(ErrorCode::TIMEOUT).await?;
-    let foreign = RedriveOrder { tenant: Some("acme".to_owned()), ..ann() };
-    assert_eq!(redriven(&database, dead, &foreign).await?, Redriven::NotFound);
+    let other = database.confined(Scope::Tenant("acme".to_owned())).await?;
+    assert_eq!(other.redrive(&[redrive(dead)], &ann()).await?, [Redriven::NotFound]);
     Ok(())
 }
 
@@ -226,7 +228,7 @@ async fn a_retry_counts_as_the_redrive_of_a_dead_letter_and_may_be_asked_for_aga
     let mut made = Vec::new();
     for _ in 0..2 {
         let new_id = Uuid::now_v7();
-        let request = RetryRequest { job, new_id, by: "ann".to_owned(), tenant: None, traceparent: None };
+        let request = RetryRequest { job, new_id, by: "ann".to_owned(), traceparent: None };
         let created = Retried::Answered(Accepted::Created { id: new_id });
         assert_eq!(database.store.retry(&request).await?, created);
         cancel(&database, new_id).await?;

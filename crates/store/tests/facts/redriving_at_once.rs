@@ -19,7 +19,7 @@ fn redrive(job: Uuid) -> Redrive {
 }
 
 fn retry(job: Uuid) -> RetryRequest {
-    RetryRequest { job, new_id: Uuid::now_v7(), by: "ann".to_owned(), tenant: None, traceparent: None }
+    RetryRequest { job, new_id: Uuid::now_v7(), by: "ann".to_owned(), traceparent: None }
 }
 
 #[tokio::test]

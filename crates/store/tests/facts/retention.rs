@@ -357,7 +357,7 @@ async fn a_job_in_the_history_may_be_scored_again_and_changes_itself_no_more() -
     assert_eq!(store.apply_knobs(job, knobs).await?, store::Applied::NotFound);
     let new_id = Uuid::now_v7();
     let by = "a test".to_owned();
-    let retry = store::RetryRequest { job, new_id, by, tenant: None, traceparent: None };
+    let retry = store::RetryRequest { job, new_id, by, traceparent: None };
     let created = store::Retried::Answered(store::Accepted::Created { id: new_id });
     assert_eq!(store.retry(&retry).await?, created);
     assert_eq!(database.row(job).await?.mirror, Mirror::Gone { uid: None });
@@ -416,7 +416,7 @@ async fn what_is_dropped_is_old_enough_and_in_nobodys_use() -> Result<()> {
     // Handed in long ago, and to be scored one day.
     let unscored = database.submission().await?;
     let open = Uuid::now_v7();
-    store.create_submission(open, TENANT, "{}", false).await?;
+    store.create_submission(open, TENANT, None, "{}", false).await?;
     let an_hour = Duration::from_secs(3600);
     assert_eq!(store.drop_history(an_hour, 10).await?, 0);
     let mut deleted = 0;
@@ -428,9 +428,9 @@ async fn what_is_dropped_is_old_enough_and_in_nobodys_use() -> Result<()> {
         }
         assert_eq!((deleted, after), (u64::from(age == NO_AGE), Some(open)), "all were looked at");
     }
-    assert!(store.submission(past, None).await?.is_none());
+    assert!(store.submission(past).await?.is_none());
     for kept in [present, unscored, open] {
-        assert!(store.submission(kept, None).await?.is_some());
+        assert!(store.submission(kept).await?.is_some());
     }
     assert!(store.job(job).await?.is_some(), "its score is still shown");
     assert_eq!(store.drop_history(NO_AGE, 10).await?, 1);

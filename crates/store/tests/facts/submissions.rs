@@ -1,7 +1,7 @@
 //! Submissions and rubrics.
 
 use anyhow::{Context, Result};
-use store::{StoreError, SubmissionRefusal, SubmissionStatus};
+use store::{Scope, StoreError, SubmissionRefusal, SubmissionStatus};
 use uuid::Uuid;
 
 use crate::database::{Database, new_job, rubric};
@@ -12,12 +12,12 @@ const CONTENT: &str = r#"{"code": "print(1)"}"#;
 async fn a_submission_is_written_until_it_is_submitted() -> Result<()> {
     let Database { store, .. } = Database::fresh().await?;
     let id = Uuid::now_v7();
-    store.create_submission(id, "acme", "{}", false).await?;
-    assert_eq!(store.replace_content(id, None, CONTENT).await?, Ok(()));
-    assert_eq!(store.submit(id, None).await?, Ok(()));
-    assert_eq!(store.submit(id, None).await?, Ok(()));
-    assert_eq!(store.replace_content(id, None, "{}").await?, Err(SubmissionRefusal::AlreadySubmitted));
-    let submission = store.submission(id, None).await?.context("the submission")?;
+    store.create_submission(id, "acme", None, "{}", false).await?;
+    assert_eq!(store.replace_content(id, CONTENT).await?, Ok(()));
+    assert_eq!(store.submit(id).await?, Ok(()));
+    assert_eq!(store.submit(id).await?, Ok(()));
+    assert_eq!(store.replace_content(id, "{}").await?, Err(SubmissionRefusal::AlreadySubmitted));
+    let submission = store.submission(id).await?.context("the submission")?;
     assert_eq!((submission.tenant.as_str(), submission.status), ("acme", SubmissionStatus::Submitted));
     assert_eq!(submission.content["code"], "print(1)");
     Ok(())
@@ -27,22 +27,24 @@ async fn a_submission_is_written_until_it_is_submitted() -> Result<()> {
 async fn creating_a_submission_again_changes_nothing() -> Result<()> {
     let Database { store, .. } = Database::fresh().await?;
     let id = Uuid::now_v7();
-    store.create_submission(id, "acme", CONTENT, true).await?;
-    store.create_submission(id, "acme", "{}", false).await?;
-    let submission = store.submission(id, None).await?.context("the submission")?;
+    store.create_submission(id, "acme", None, CONTENT, true).await?;
+    store.create_submission(id, "acme", None, "{}", false).await?;
+    let submission = store.submission(id).await?.context("the submission")?;
     assert_eq!(submission.content["code"], "print(1)");
     Ok(())
 }
 
 #[tokio::test]
 async fn what_is_not_there_or_another_tenants_is_not_found() -> Result<()> {
-    let Database { store, .. } = Database::fresh().await?;
+    let database = Database::fresh().await?;
+    let store = &database.store;
     let id = Uuid::now_v7();
-    store.create_submission(id, "acme", CONTENT, false).await?;
-    for (id, tenant) in [(Uuid::now_v7(), None), (id, Some("other"))] {
-        assert_eq!(store.submission(id, tenant).await?, None);
-        assert_eq!(store.submit(id, tenant).await?, Err(SubmissionRefusal::NotFound));
-        assert_eq!(store.replace_content(id, tenant, "{}").await?, Err(SubmissionRefusal::NotFound));
+    store.create_submission(id, "acme", None, CONTENT, false).await?;
+    let other = database.confined(Scope::Tenant("other".to_owned())).await?;
+    for (id, store) in [(Uuid::now_v7(), store), (id, &other)] {
+        assert_eq!(store.submission(id).await?, None);
+        assert_eq!(store.submit(id).await?, Err(SubmissionRefusal::NotFound));
+        assert_eq!(store.replace_content(id, "{}").await?, Err(SubmissionRefusal::NotFound));
     }
     Ok(())
 }
@@ -51,7 +53,7 @@ async fn what_is_not_there_or_another_tenants_is_not_found() -> Result<()> {
 async fn content_that_is_no_object_or_holds_a_nul_is_invalid() -> Result<()> {
     let Database { store, .. } = Database::fresh().await?;
     for content in ["[]", "1", "{", r#"{"code": "\u0000"}"#] {
-        let error = store.create_submission(Uuid::now_v7(), "acme", content, false).await;
+        let error = store.create_submission(Uuid::now_v7(), "acme", None, content, false).await;
         assert!(matches!(error, Err(StoreError::Invalid { .. })), "{content}: {error:?}");
     }
     Ok(())

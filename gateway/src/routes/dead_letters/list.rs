@@ -8,6 +8,7 @@ use store::DeadLetterFilter;
 
 use super::letter::Letter;
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Asked;
 use crate::page::AskedPage;
 use crate::problem::Problem;
@@ -38,12 +39,15 @@ pub(crate) struct Page {
 /// Lists dead letters.
 pub(crate) async fn list(
     State(app): State<SharedApp>,
+    caller: Caller,
     Asked(query): Asked<Query>,
 ) -> Result<Json<Page>, Problem> {
     let Query { code, pool, rubric, tenant, from, until, redriven, limit, cursor } = query;
     let AskedPage { after, limit } = AskedPage::new(limit, cursor.as_deref())?;
+    let tenant = caller.tenant_if_named(tenant)?;
+    let store = app.store(&caller);
     let filter = DeadLetterFilter { code, pool, rubric, tenant, batch: None, from, until, redriven };
-    let page = repeat(|| app.store.dead_letters(&filter, after, limit)).await?;
+    let page = repeat(|| store.dead_letters(&filter, after, limit)).await?;
     Ok(Json(Page {
         items: page.letters.into_iter().map(Letter::from).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),

@@ -7,22 +7,25 @@ use store::{Accepted, Redrive, RedriveOrder, Redriven, Refusal, Skip};
 
 use super::no_such_dead_letter;
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Id;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
-use crate::routes::scoring::{ACTOR, Ticket};
+use crate::routes::scoring::Ticket;
 use crate::traceparent::Traceparent;
 
 /// Redrives one dead letter: 202 with the new job, or 200 with the one that makes it needless.
 pub(crate) async fn redrive(
     State(app): State<SharedApp>,
+    caller: Caller,
     Id(id): Id,
     Traceparent(traceparent): Traceparent,
 ) -> Result<Response, Problem> {
+    let store = app.store(&caller);
     let redrives = [Redrive { job: id, new_id: JobId::now_v7() }];
     // Whoever names a job that a person cancelled means it.
-    let order = RedriveOrder { traceparent, cancelled_too: true, ..RedriveOrder::by(ACTOR) };
-    let answer = repeat(|| app.store.redrive(&redrives, &order)).await?.pop();
+    let order = RedriveOrder { traceparent, cancelled_too: true, ..RedriveOrder::by(caller.name()) };
+    let answer = repeat(|| store.redrive(&redrives, &order)).await?.pop();
     let existing = |id, status| Ticket::answer(Accepted::Existing { id, status });
     match answer.unwrap_or(Redriven::NotFound) {
         Redriven::Made { id, .. } => {

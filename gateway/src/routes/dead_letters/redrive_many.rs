@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use store::{DeadLetterFilter, Redrive, RedriveOrder, Redriven};
 
 use crate::app::SharedApp;
+use crate::caller::{Caller, Role};
 use crate::extract;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
-use crate::routes::scoring::ACTOR;
 use crate::traceparent::Traceparent;
 
 /// A misspelt choice that was silently ignored would redrive more than was meant.
@@ -86,23 +86,28 @@ const NAMED: usize = 10;
 /// at once: what was redriven does not match any more.
 pub(crate) async fn redrive_many(
     State(app): State<SharedApp>,
+    caller: Caller,
     Traceparent(traceparent): Traceparent,
     extract::Json(request): extract::Json<Request>,
 ) -> Result<Json<Answer>, Problem> {
+    caller.must_be(Role::Instructor)?;
     let left = request.checked_limit()?;
-    let Request { filter, dry_run, per_second, .. } = request;
+    let Request { mut filter, dry_run, per_second, .. } = request;
+    filter.tenant = caller.tenant_if_named(filter.tenant)?;
+    let store = app.store(&caller);
     // What a person cancelled stays so, unless it is named.
     let cancelled_too = filter.code.as_deref() == Some(ErrorCode::CANCELLED.as_str());
-    let order = RedriveOrder { traceparent, cancelled_too, per_second, dry_run, ..RedriveOrder::by(ACTOR) };
+    let order =
+        RedriveOrder { traceparent, cancelled_too, per_second, dry_run, ..RedriveOrder::by(caller.name()) };
     let filter = DeadLetterFilter::from(filter);
     let begun = Instant::now();
     let (mut answer, mut after) = (Answer::of(dry_run), None);
     loop {
         let limit = PAGE.min(left - answer.redriven);
-        let page = repeat(|| app.store.dead_letters(&filter, after, limit)).await?;
+        let page = repeat(|| store.dead_letters(&filter, after, limit)).await?;
         let jobs = page.letters.iter().map(|letter| letter.job.id);
         let redrives: Vec<Redrive> = jobs.map(|job| Redrive { job, new_id: JobId::now_v7() }).collect();
-        let redriven = repeat(|| app.store.redrive(&redrives, &order)).await?;
+        let redriven = repeat(|| store.redrive(&redrives, &order)).await?;
         let before = answer.redriven;
         for (redrive, redriven) in redrives.iter().zip(redriven) {
             answer.count(redrive.job, redriven);

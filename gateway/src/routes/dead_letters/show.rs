@@ -10,6 +10,7 @@ use store::{DeadLetterDetail, RedriveRow};
 use super::letter::Letter;
 use super::no_such_dead_letter;
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Id;
 use crate::problem::Problem;
 use crate::repeat::repeat;
@@ -45,9 +46,14 @@ impl From<RedriveRow> for Redrive {
 }
 
 /// Shows a dead letter.
-pub(crate) async fn show(State(app): State<SharedApp>, Id(id): Id) -> Result<Json<Detail>, Problem> {
+pub(crate) async fn show(
+    State(app): State<SharedApp>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<Detail>, Problem> {
+    let store = app.store(&caller);
     let DeadLetterDetail { letter, attempts, redrives, redrive_of } =
-        repeat(|| app.store.dead_letter(id)).await?.ok_or_else(no_such_dead_letter)?;
+        repeat(|| store.dead_letter(id)).await?.ok_or_else(no_such_dead_letter)?;
     Ok(Json(Detail {
         trace_id: letter.job.traceparent.as_deref().and_then(trace_id).map(str::to_owned),
         job: letter.into(),

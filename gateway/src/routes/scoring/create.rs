@@ -10,6 +10,7 @@ use store::NewJob;
 
 use super::Ticket;
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Json;
 use crate::knobs::Choices;
 use crate::problem::Problem;
@@ -31,6 +32,7 @@ pub(crate) struct Request {
 /// Asks for a submission to be scored: 202 with the new job, or 200 with the one that is active.
 pub(crate) async fn create(
     State(app): State<SharedApp>,
+    caller: Caller,
     Traceparent(traceparent): Traceparent,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
@@ -38,6 +40,6 @@ pub(crate) async fn create(
     let knobs =
         Choices { rubric, pool, priority, retries, backoff_seconds, not_before }.into_knobs(&app.pools)?;
     let id = JobId::now_v7();
-    let job = NewJob { id, submission_id, tenant: None, knobs, traceparent, resource: None };
+    let job = NewJob { id, submission_id, scope: caller.scope(), knobs, traceparent, resource: None };
     Ticket::answer(app.acceptor.accept(job).await?)
 }

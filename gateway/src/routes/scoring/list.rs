@@ -8,6 +8,7 @@ use store::JobFilter;
 
 use super::job::Job;
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Asked;
 use crate::page::AskedPage;
 use crate::problem::{Code, Problem};
@@ -33,6 +34,7 @@ pub(crate) struct Page {
 /// Lists jobs.
 pub(crate) async fn list(
     State(app): State<SharedApp>,
+    caller: Caller,
     Asked(query): Asked<Query>,
 ) -> Result<Json<Page>, Problem> {
     let AskedPage { after, limit } = AskedPage::new(query.limit, query.cursor.as_deref())?;
@@ -42,7 +44,8 @@ pub(crate) async fn list(
         .transpose()
         .map_err(|error| Problem::new(Code::InvalidQuery, format!("{error}.")))?;
     let filter = JobFilter { submission_id: query.submission_id, status, tenant: None };
-    let page = repeat(|| app.store.jobs(&filter, after, limit)).await?;
+    let store = app.store(&caller);
+    let page = repeat(|| store.jobs(&filter, after, limit)).await?;
     Ok(Json(Page {
         items: page.jobs.into_iter().map(Job::from).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),

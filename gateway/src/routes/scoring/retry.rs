@@ -5,8 +5,9 @@ use axum::response::Response;
 use domain::JobId;
 use store::{Accepted, Retried, RetryRequest};
 
-use super::{ACTOR, Ticket, no_such_job};
+use super::{Ticket, no_such_job};
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Id;
 use crate::problem::Problem;
 use crate::repeat::repeat;
@@ -16,12 +17,13 @@ use crate::traceparent::Traceparent;
 /// is active, be it this one, that one is the answer.
 pub(crate) async fn retry(
     State(app): State<SharedApp>,
+    caller: Caller,
     Id(id): Id,
     Traceparent(traceparent): Traceparent,
 ) -> Result<Response, Problem> {
-    let request =
-        RetryRequest { job: id, new_id: JobId::now_v7(), by: ACTOR.to_owned(), tenant: None, traceparent };
-    match repeat(|| app.store.retry(&request)).await? {
+    let store = app.store(&caller);
+    let request = RetryRequest { job: id, new_id: JobId::now_v7(), by: caller.name(), traceparent };
+    match repeat(|| store.retry(&request)).await? {
         Retried::Answered(accepted) => {
             if matches!(accepted, Accepted::Created { .. }) {
                 app.recorded.notify_one();

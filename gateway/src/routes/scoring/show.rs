@@ -8,6 +8,7 @@ use store::JobDetail;
 use super::job::Job;
 use super::no_such_job;
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Id;
 use crate::problem::Problem;
 use crate::repeat::repeat;
@@ -27,7 +28,12 @@ impl From<JobDetail> for Detail {
 }
 
 /// Shows a job.
-pub(crate) async fn show(State(app): State<SharedApp>, Id(id): Id) -> Result<Json<Detail>, Problem> {
-    let detail = repeat(|| app.store.job(id)).await?.ok_or_else(no_such_job)?;
+pub(crate) async fn show(
+    State(app): State<SharedApp>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<Detail>, Problem> {
+    let store = app.store(&caller);
+    let detail = repeat(|| store.job(id)).await?.ok_or_else(no_such_job)?;
     Ok(Json(detail.into()))
 }

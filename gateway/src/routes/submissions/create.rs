@@ -10,6 +10,7 @@ use store::SubmissionStatus;
 
 use super::{Standing, check_content};
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Json;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
@@ -26,17 +27,19 @@ pub(crate) struct Request {
 /// Creates a submission, open to change unless it is to be submitted at once.
 pub(crate) async fn create(
     State(app): State<SharedApp>,
+    caller: Caller,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
     let Request { content, submit, tenant } = request;
-    let tenant = tenant.as_deref().unwrap_or("default");
+    let tenant = caller.tenant_named(tenant)?;
     if let Err(invalid) = tenant.parse::<Tenant>() {
         return Err(Problem::new(Code::InvalidTenant, format!("tenant: {invalid}.")));
     }
     check_content(content.get().as_bytes())?;
     let id = SubmissionId::now_v7();
     // Under the same id, a repetition creates nothing more.
-    repeat(|| app.store.create_submission(id, tenant, content.get(), submit)).await?;
+    let store = app.store(&caller);
+    repeat(|| store.create_submission(id, &tenant, caller.owner(), content.get(), submit)).await?;
     let status = if submit { SubmissionStatus::Submitted } else { SubmissionStatus::InProgress };
     let location = [(header::LOCATION, format!("/api/submissions/{id}"))];
     Ok((StatusCode::CREATED, location, Standing::new(id, status)).into_response())

@@ -8,6 +8,7 @@ use serde::Serialize;
 use store::SubmissionRefusal;
 
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Id;
 use crate::problem::Problem;
 use crate::repeat::repeat;
@@ -17,17 +18,25 @@ use crate::repeat::repeat;
 pub(crate) struct Submission {
     id: SubmissionId,
     tenant: String,
+    /// Who of the tenant handed it in, if that is known.
+    owner: Option<String>,
     status: &'static str,
     content: serde_json::Value,
     created_at: Timestamp,
 }
 
 /// Shows a submission with its content.
-pub(crate) async fn show(State(app): State<SharedApp>, Id(id): Id) -> Result<Json<Submission>, Problem> {
-    let row = repeat(|| app.store.submission(id, None)).await?.ok_or(SubmissionRefusal::NotFound)?;
+pub(crate) async fn show(
+    State(app): State<SharedApp>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<Submission>, Problem> {
+    let store = app.store(&caller);
+    let row = repeat(|| store.submission(id)).await?.ok_or(SubmissionRefusal::NotFound)?;
     Ok(Json(Submission {
         id: row.id,
         tenant: row.tenant,
+        owner: row.owner,
         status: row.status.as_str(),
         content: row.content,
         created_at: row.created_at,

@@ -12,6 +12,7 @@ use store::{BATCH_LIMIT, BatchOrigin, NewBatch, Refusal};
 
 use super::Rejected;
 use crate::app::SharedApp;
+use crate::caller::{Caller, Role};
 use crate::extract;
 use crate::knobs::Choices;
 use crate::problem::{Code, Problem};
@@ -42,6 +43,7 @@ struct Answer {
 /// others out.
 pub(crate) async fn create(
     State(app): State<SharedApp>,
+    caller: Caller,
     Traceparent(traceparent): Traceparent,
     extract::Json(request): extract::Json<Request>,
 ) -> Result<Response, Problem> {
@@ -53,13 +55,16 @@ pub(crate) async fn create(
     }
     let knobs =
         Choices { rubric, pool, priority, retries, backoff_seconds, not_before }.into_knobs(&app.pools)?;
-    if repeat(|| app.store.current_rubric_version(&knobs.rubric)).await?.is_none() {
+    let store = app.store(&caller);
+    if repeat(|| store.current_rubric_version(&knobs.rubric)).await?.is_none() {
         return Err(Refusal::UnknownRubric.into());
     }
     let id = BatchId::now_v7();
     let batch = NewBatch {
         id,
-        tenant: None,
+        // Whoever sees everything may have asked for another tenant's.
+        tenant: (caller.role < Role::Admin).then(|| caller.tenant.clone()),
+        owner: caller.owner().map(str::to_owned),
         submission_ids,
         knobs,
         origin: BatchOrigin::Api,
@@ -67,7 +72,7 @@ pub(crate) async fn create(
         resource: None,
     };
     // Under the same id, a repetition finds out what was done.
-    let accepted = repeat(|| app.store.accept_batch(&batch)).await?;
+    let accepted = repeat(|| store.accept_batch(&batch)).await?;
     app.recorded.notify_one();
     let answer = Answer {
         batch_id: id,

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::Rejected;
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Id;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
@@ -45,8 +46,13 @@ struct Failure {
 }
 
 /// Shows a batch and how its members stand.
-pub(crate) async fn show(State(app): State<SharedApp>, Id(id): Id) -> Result<Json<Batch>, Problem> {
-    let found = repeat(|| app.store.batch(id)).await?;
+pub(crate) async fn show(
+    State(app): State<SharedApp>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<Batch>, Problem> {
+    let store = app.store(&caller);
+    let found = repeat(|| store.batch(id)).await?;
     let store::BatchDetail { batch, counts } =
         found.ok_or_else(|| Problem::new(Code::UnknownBatch, "There is no such batch."))?;
     let failures = counts.failures.into_iter().map(|failure| Failure {
