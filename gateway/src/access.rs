@@ -5,6 +5,7 @@
 use store::{Scope, Store};
 
 use crate::app::App;
+use crate::authentication::is_subject;
 use crate::caller::{Caller, Role};
 use crate::problem::{Code, Problem};
 
@@ -30,6 +31,27 @@ impl Caller {
             Some(subject) => format!("{subject} of {}", self.tenant),
             None => "the API".to_owned(),
         }
+    }
+
+    /// The owner of what is handed in: themselves, unless they hand it in for another.
+    ///
+    /// # Errors
+    /// `forbidden` when they may not, `invalid_owner` when it can be nobody.
+    pub(crate) fn owner_named(&self, named: Option<String>) -> Result<Option<String>, Problem> {
+        let Some(named) = named else {
+            return Ok(self.owner().map(str::to_owned));
+        };
+        if self.role == Role::Learner && named != self.subject {
+            return Err(Problem::new(
+                Code::Forbidden,
+                "Only an instructor or an admin may name another owner.",
+            ));
+        }
+        if !is_subject(&named) {
+            let detail = "owner must have 1 to 255 bytes and no control characters.";
+            return Err(Problem::new(Code::InvalidOwner, detail));
+        }
+        Ok(Some(named))
     }
 
     /// Refuses those who are less than this.

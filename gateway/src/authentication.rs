@@ -31,6 +31,7 @@ use jwt::{Head, Key, Rules};
 use recent::{Digest, Recent};
 use refusal::Refusal;
 
+pub(crate) use claims::is_subject;
 pub use mint::MintFlags;
 pub use settings::{AuthenticationContradiction, AuthenticationFlags};
 

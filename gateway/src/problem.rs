@@ -42,6 +42,7 @@ pub(crate) enum Code {
     Overloaded,
     InvalidContent,
     InvalidTenant,
+    InvalidOwner,
     InvalidPriority,
     InvalidRetries,
     InvalidBackoff,
@@ -89,6 +90,7 @@ impl Code {
             Code::Overloaded => "overloaded",
             Code::InvalidContent => "invalid_content",
             Code::InvalidTenant => "invalid_tenant",
+            Code::InvalidOwner => "invalid_owner",
             Code::InvalidPriority => "invalid_priority",
             Code::InvalidRetries => "invalid_retries",
             Code::InvalidBackoff => "invalid_backoff",
@@ -131,6 +133,7 @@ impl Code {
             Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
             Code::InvalidContent
             | Code::InvalidTenant
+            | Code::InvalidOwner
             | Code::InvalidPriority
             | Code::InvalidRetries
             | Code::InvalidBackoff

@@ -85,7 +85,7 @@ impl ClaimRules {
 }
 
 /// Whether this can tell a caller from others.
-pub(super) fn is_subject(text: &str) -> bool {
+pub(crate) fn is_subject(text: &str) -> bool {
     (1..=LONGEST_SUBJECT).contains(&text.len()) && !text.contains(char::is_control)
 }
 

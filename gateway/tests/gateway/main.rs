@@ -1,5 +1,6 @@
 //! The gateway as its clients, Postgres and Kubernetes see it: real servers, started in this process on free ports.
 
+mod access;
 mod authentication;
 mod batches;
 mod bodies;

@@ -23,4 +23,5 @@ mod resources;
 mod retention;
 mod schema;
 mod submissions;
+mod tenancy;
 mod transitions;

@@ -22,6 +22,7 @@ pub(crate) struct Request {
     #[serde(default)]
     submit: bool,
     tenant: Option<String>,
+    owner: Option<String>,
 }
 
 /// Creates a submission, open to change unless it is to be submitted at once.
@@ -30,8 +31,9 @@ pub(crate) async fn create(
     caller: Caller,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
-    let Request { content, submit, tenant } = request;
+    let Request { content, submit, tenant, owner } = request;
     let tenant = caller.tenant_named(tenant)?;
+    let owner = caller.owner_named(owner)?;
     if let Err(invalid) = tenant.parse::<Tenant>() {
         return Err(Problem::new(Code::InvalidTenant, format!("tenant: {invalid}.")));
     }
@@ -39,7 +41,7 @@ pub(crate) async fn create(
     let id = SubmissionId::now_v7();
     // Under the same id, a repetition creates nothing more.
     let store = app.store(&caller);
-    repeat(|| store.create_submission(id, &tenant, caller.owner(), content.get(), submit)).await?;
+    repeat(|| store.create_submission(id, &tenant, owner.as_deref(), content.get(), submit)).await?;
     let status = if submit { SubmissionStatus::Submitted } else { SubmissionStatus::InProgress };
     let location = [(header::LOCATION, format!("/api/submissions/{id}"))];
     Ok((StatusCode::CREATED, location, Standing::new(id, status)).into_response())
