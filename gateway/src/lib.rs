@@ -21,6 +21,7 @@ mod page;
 mod pools;
 mod problem;
 mod proxies;
+mod quota;
 mod rate_limit;
 mod relay;
 mod repeat;
@@ -39,6 +40,7 @@ pub use authentication::{AuthenticationContradiction, AuthenticationFlags, MintF
 pub use cross_origin::CrossOriginArgs;
 pub use overload::{OverloadArgs, OverloadContradiction};
 pub use proxies::ProxyArgs;
+pub use quota::QuotaFlags;
 pub use rate_limit::RateLimitArgs;
 pub use run::{Listeners, run};
 pub use server::{ServerArgs, ServerContradiction, TlsArgs};

@@ -28,6 +28,7 @@ pub(crate) enum Code {
     UnknownBatch,
     UnknownDeadLetter,
     MethodNotAllowed,
+    QuotaExceeded,
     NotSubmitted,
     AlreadySubmitted,
     JobEnded,
@@ -76,6 +77,7 @@ impl Code {
             Code::UnknownBatch => "unknown_batch",
             Code::UnknownDeadLetter => "unknown_dead_letter",
             Code::MethodNotAllowed => "method_not_allowed",
+            Code::QuotaExceeded => "quota_exceeded",
             Code::NotSubmitted => "not_submitted",
             Code::AlreadySubmitted => "already_submitted",
             Code::JobEnded => "job_ended",
@@ -122,6 +124,7 @@ impl Code {
             | Code::UnknownBatch
             | Code::UnknownDeadLetter => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Code::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
             Code::NotSubmitted | Code::AlreadySubmitted | Code::JobEnded | Code::NotFailed => {
                 StatusCode::CONFLICT
             }
@@ -162,6 +165,9 @@ pub(crate) struct Problem {
 
 /// When a client shall ask again that was answered 503: outages are over in seconds or last for minutes.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
+
+/// When a client shall ask again whose tenant has too many active jobs: some will have ended by then.
+const QUOTA_RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 
 impl Problem {
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
@@ -236,6 +242,9 @@ impl IntoResponse for Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
+        if self.code == Code::QuotaExceeded {
+            headers.insert(header::RETRY_AFTER, QUOTA_RETRY_AFTER_SECONDS);
+        }
         if let Some(challenge) = self.challenge() {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
@@ -273,6 +282,10 @@ impl From<Refusal> for Problem {
                 "The submission is still IN_PROGRESS. Submit it first; only what can no longer change is scored.",
             ),
             Refusal::UnknownRubric => Problem::new(Code::UnknownRubric, "There is no rubric of this name."),
+            Refusal::OverQuota { allowed } => Problem::new(
+                Code::QuotaExceeded,
+                format!("The tenant has as many jobs that wait or run as it may have at once: {allowed}."),
+            ),
             // Ids are drawn by the gateway and never given out twice.
             Refusal::IdTaken => Problem::defect(&refusal),
         }

@@ -27,7 +27,7 @@ use crate::relay::{self, Relayer};
 use crate::router::router;
 use crate::security_headers::{self, Encrypted};
 use crate::server::{Door, Tls, serve};
-use crate::{Settings, cross_origin, schema};
+use crate::{Settings, cross_origin, quota, schema};
 
 /// Where a gateway listens.
 #[derive(Debug)]
@@ -75,6 +75,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         prepared_tx,
         shutdown.clone(),
     ));
+    background.spawn(quota::keep(store.clone(), prepared.clone(), shutdown.clone()));
     let health = Health::new(shutdown.clone(), registry).ready_when("postgres", {
         let (store, prepared) = (store.clone(), prepared.clone());
         move || schema::is_ready(store.clone(), prepared.clone())

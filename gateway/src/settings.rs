@@ -9,6 +9,7 @@ use domain::duration;
 use runtime::Telemetry;
 use store::{DatabaseFlags, PooledMigration};
 
+use crate::QuotaFlags;
 use crate::authentication::{AuthenticationContradiction, AuthenticationFlags};
 use crate::cross_origin::CrossOriginArgs;
 use crate::overload::{OverloadArgs, OverloadContradiction};
@@ -87,6 +88,9 @@ pub struct Settings {
     /// Who may ask.
     #[command(flatten)]
     pub authentication: AuthenticationFlags,
+    /// How many active jobs a tenant may have.
+    #[command(flatten)]
+    pub quota: QuotaFlags,
     /// How to log.
     #[command(flatten)]
     pub telemetry: Telemetry,
@@ -181,6 +185,7 @@ impl Settings {
             max_connections: self.database_connections,
             acquire_timeout: deadline.min(Duration::from_secs(1)),
             deadline,
+            quota: self.quota.quota(),
             ..self.database.settings("assay-gateway")
         }
     }

@@ -34,6 +34,7 @@ impl Rejection {
             Refusal::UnknownSubmission => "UnknownSubmission",
             Refusal::NotSubmitted => "SubmissionNotSubmitted",
             Refusal::UnknownRubric => "UnknownRubric",
+            Refusal::OverQuota { .. } => "QuotaExceeded",
             Refusal::IdTaken => "IdTaken",
         };
         Rejection { reason, message: format!("{refusal}; delete this resource and make a new one") }

@@ -7,7 +7,8 @@ use sqlx::query::QueryAs;
 use sqlx::{FromRow, PgConnection, Postgres, Row};
 use uuid::Uuid;
 
-use crate::{BatchResult, InvalidItem, ResourceRef, Scope, Store, StoreError, columns};
+use crate::quota::tenants_of;
+use crate::{BatchResult, InvalidItem, Quota, ResourceRef, Scope, Store, StoreError, columns};
 
 /// A request for one job.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +60,12 @@ pub enum Refusal {
     /// No rubric has this name.
     #[error("there is no such rubric")]
     UnknownRubric,
+    /// The tenant has as many active jobs as it may have.
+    #[error("the tenant has as many active jobs as it may have: {allowed}")]
+    OverQuota {
+        /// How many that is.
+        allowed: u64,
+    },
     /// The id names a job of another submission.
     #[error("the id belongs to a job of another submission")]
     IdTaken,
@@ -71,6 +78,7 @@ impl Refusal {
             Refusal::UnknownSubmission => "unknown_submission",
             Refusal::NotSubmitted => "not_submitted",
             Refusal::UnknownRubric => "unknown_rubric",
+            Refusal::OverQuota { .. } => "quota_exceeded",
             Refusal::IdTaken => "id_taken",
         }
     }
@@ -80,8 +88,8 @@ impl Refusal {
 // inserted in the order of their submissions, so that two calls that meet wait for each other one way only. The
 // active jobs that keep an item out may have been committed after this statement's snapshot, so naming them is left
 // to LOOK_UP.
-const ACCEPT: &str = "
-WITH item AS (
+const ACCEPT: &str = concat!(
+    "WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::smallint[], $7::integer[],
     $8::integer[], $9::integer[], $10::timestamptz[], $11::boolean[], $12::text[], $13::text[], $14::text[],
     $15::uuid[], $17::integer[], $18::text[])
@@ -94,6 +102,15 @@ WITH item AS (
   LEFT JOIN submissions s ON s.id = ANY (ARRAY[i.submission_id]) AND s.tenant = coalesce(i.asking_tenant, s.tenant)
     AND (i.asking_owner IS NULL OR s.owner = i.asking_owner)
   LEFT JOIN current_rubrics r ON r.name = ANY (ARRAY[i.rubric])
+), tenants AS MATERIALIZED (
+  ",
+    tenants_of!("weighed", "$19"),
+    "
+), admitted AS (
+  SELECT w.*, t.allowed, coalesce(t.active + count(*) FILTER (
+      WHERE submission_status = 'SUBMITTED' AND rubric_version IS NOT NULL
+    ) OVER (PARTITION BY w.tenant ORDER BY w.ord) > t.allowed, FALSE) AS too_many
+  FROM weighed w LEFT JOIN tenants t ON t.tenant = w.tenant
 ), inserted AS (
   INSERT INTO scoring_jobs (id, submission_id, batch_id, tenant, owner, rubric, rubric_version, pool, priority,
     max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent, resource_kind,
@@ -102,20 +119,24 @@ WITH item AS (
     max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent,
     CASE WHEN $16::uuid IS NOT NULL THEN 'batch' WHEN resource_uid IS NOT NULL THEN 'job' END,
     resource_namespace, resource_name, resource_uid
-  FROM weighed w
-  WHERE submission_status = 'SUBMITTED' AND rubric_version IS NOT NULL
+  FROM admitted w
+  WHERE submission_status = 'SUBMITTED' AND rubric_version IS NOT NULL AND NOT too_many
     AND NOT EXISTS (SELECT FROM scoring_history h WHERE h.id = w.id OFFSET 0)
   ORDER BY submission_id, ord
   ON CONFLICT DO NOTHING
-  RETURNING id, submission_id, suspended
+  RETURNING id, submission_id, tenant, suspended
+), counted AS (
+  INSERT INTO tenant_active_jobs (tenant, jobs) SELECT tenant, count(*) FROM inserted GROUP BY tenant
 ), unqueued AS (
   INSERT INTO scoring_unqueued (job_id) SELECT id FROM inserted WHERE NOT suspended ON CONFLICT DO NOTHING
 )
 SELECT w.tenant IS NULL AS unknown_submission, w.submission_status = 'SUBMITTED' AS submitted,
-  w.rubric_version IS NULL AS unknown_rubric, n.id IS NOT NULL AS inserted
-FROM weighed w
+  w.rubric_version IS NULL AS unknown_rubric, n.id IS NOT NULL AS inserted,
+  CASE WHEN w.too_many THEN w.allowed END AS allowed
+FROM admitted w
 LEFT JOIN inserted n ON n.id = w.id AND n.submission_id = w.submission_id
-ORDER BY w.ord";
+ORDER BY w.ord"
+);
 
 const LOOK_UP: &str = "
 SELECT CASE WHEN own.status IS NOT NULL THEN own.submission_id = i.submission_id
@@ -135,6 +156,8 @@ struct Weighed {
     submitted: bool,
     unknown_rubric: bool,
     inserted: bool,
+    /// How many active jobs the tenant may have, if this is one too many.
+    allowed: Option<i64>,
 }
 
 impl FromRow<'_, PgRow> for Weighed {
@@ -144,6 +167,7 @@ impl FromRow<'_, PgRow> for Weighed {
             submitted: row.try_get::<Option<bool>, _>("submitted")?.unwrap_or(false),
             unknown_rubric: row.try_get("unknown_rubric")?,
             inserted: row.try_get("inserted")?,
+            allowed: row.try_get("allowed")?,
         })
     }
 }
@@ -155,7 +179,7 @@ impl Weighed {
             Weighed { inserted: true, .. } => Some(Accepted::Created { id: item.id }),
             Weighed { unknown_submission: true, .. } => Some(Accepted::Refused(Refusal::UnknownSubmission)),
             Weighed { submitted: false, .. } => Some(Accepted::Refused(Refusal::NotSubmitted)),
-            // Not yet: the same request may have been accepted while the rubric was there.
+            // Not yet: the same request may have been accepted while the rubric was there, or there were fewer jobs.
             _ => None,
         }
     }
@@ -204,7 +228,7 @@ impl Store {
         }
         self.within_deadline(async {
             let mut connection = self.lease_within(items.iter().map(|item| &item.scope)).await?;
-            let accepted = accept_on(&mut connection, items, None).await;
+            let accepted = accept_on(&mut connection, self.quota, items, None).await;
             connection.give_back_after(accepted).await
         })
         .await
@@ -219,6 +243,7 @@ fn no_answer() -> InvalidItem {
 /// with the caller's transaction.
 pub(crate) async fn accept_on(
     connection: &mut PgConnection,
+    quota: Quota,
     items: &[NewJob],
     batch: Option<BatchId>,
 ) -> Result<Vec<Accepted>, sqlx::Error> {
@@ -229,16 +254,12 @@ pub(crate) async fn accept_on(
             break;
         }
         let asked: Vec<&NewJob> = open.iter().map(|at| &items[*at]).collect();
-        let weighed: Vec<Weighed> = insert(&asked, batch).fetch_all(&mut *connection).await?;
+        let weighed: Vec<Weighed> = insert(&asked, quota, batch).fetch_all(&mut *connection).await?;
         for (at, weighed) in open.iter().zip(&weighed) {
             answers[*at] = weighed.verdict(&items[*at]);
         }
-        let barred: Vec<(usize, bool)> = open
-            .iter()
-            .zip(&weighed)
-            .filter(|(at, _)| answers[**at].is_none())
-            .map(|(at, weighed)| (*at, weighed.unknown_rubric))
-            .collect();
+        let barred: Vec<(usize, &Weighed)> =
+            open.into_iter().zip(&weighed).filter(|(at, _)| answers[*at].is_none()).collect();
         if barred.is_empty() {
             break;
         }
@@ -246,12 +267,15 @@ pub(crate) async fn accept_on(
         let submissions: Vec<Uuid> = barred.iter().map(|(at, _)| items[*at].submission_id).collect();
         let found: Vec<Found> =
             sqlx::query_as(LOOK_UP).bind(ids).bind(submissions).fetch_all(&mut *connection).await?;
-        for ((at, unknown_rubric), found) in barred.into_iter().zip(found) {
+        for ((at, weighed), found) in barred.into_iter().zip(found) {
             answers[at] = match found {
                 Found { mine: Some(true), .. } => Some(Accepted::Created { id: items[at].id }),
                 Found { mine: Some(false), .. } => Some(Accepted::Refused(Refusal::IdTaken)),
-                _ if unknown_rubric => Some(Accepted::Refused(Refusal::UnknownRubric)),
+                _ if weighed.unknown_rubric => Some(Accepted::Refused(Refusal::UnknownRubric)),
                 Found { active: Some((id, status)), .. } => Some(Accepted::Existing { id, status }),
+                Found { .. } if let Some(allowed) = weighed.allowed => {
+                    Some(Accepted::Refused(Refusal::OverQuota { allowed: allowed.unsigned_abs() }))
+                }
                 // The job that barred the way has ended in between: once more.
                 Found { mine: None, active: None } => None,
             };
@@ -260,7 +284,11 @@ pub(crate) async fn accept_on(
     Ok(answers.into_iter().map(|answer| answer.unwrap_or(Accepted::Unsettled)).collect())
 }
 
-fn insert<'q>(items: &[&NewJob], batch: Option<BatchId>) -> QueryAs<'q, Postgres, Weighed, PgArguments> {
+fn insert<'q>(
+    items: &[&NewJob],
+    quota: Quota,
+    batch: Option<BatchId>,
+) -> QueryAs<'q, Postgres, Weighed, PgArguments> {
     let texts = |of: fn(&NewJob) -> Option<&str>| -> Vec<Option<String>> {
         items.iter().map(|item| of(item).map(str::to_owned)).collect()
     };
@@ -293,4 +321,5 @@ fn insert<'q>(items: &[&NewJob], batch: Option<BatchId>) -> QueryAs<'q, Postgres
         .bind(batch)
         .bind(numbers(|knobs| knobs.backoff_seconds))
         .bind(texts(|item| item.scope.owner()))
+        .bind(quota.to_parameter())
 }

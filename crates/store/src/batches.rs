@@ -10,7 +10,7 @@ use sqlx::{Connection, FromRow, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::accept::{Accepted, NewJob, accept_on};
-use crate::{ResourceRef, Scope, Store, StoreError, columns};
+use crate::{ResourceRef, Store, StoreError, columns};
 
 /// Who made a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -169,7 +169,7 @@ impl Store {
     pub async fn accept_batch(&self, batch: &NewBatch) -> Result<BatchAccepted, StoreError> {
         self.within_deadline(async {
             let mut connection = self.lease_within([&self.scope]).await?;
-            let accepted = accept_batch_on(&mut connection, &self.scope, batch).await;
+            let accepted = accept_batch_on(&mut connection, self, batch).await;
             connection.give_back_after(accepted).await
         })
         .await
@@ -178,7 +178,7 @@ impl Store {
 
 async fn accept_batch_on(
     connection: &mut PgConnection,
-    scope: &Scope,
+    store: &Store,
     batch: &NewBatch,
 ) -> Result<BatchAccepted, sqlx::Error> {
     let mut transaction = connection.begin().await?;
@@ -193,13 +193,13 @@ async fn accept_batch_on(
         .map(|submission_id| NewJob {
             id: Uuid::now_v7(),
             submission_id: *submission_id,
-            scope: scope.clone(),
+            scope: store.scope.clone(),
             knobs: batch.knobs.clone(),
             traceparent: batch.traceparent.clone(),
             resource: None,
         })
         .collect();
-    let answers = accept_on(&mut transaction, &members, Some(batch.id)).await?;
+    let answers = accept_on(&mut transaction, store.quota, &members, Some(batch.id)).await?;
     if answers.contains(&Accepted::Unsettled) {
         return Err(sqlx::Error::Io(std::io::Error::other("a submission's active job kept changing")));
     }

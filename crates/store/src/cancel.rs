@@ -55,7 +55,7 @@ const CANCEL: &str = "
 WITH item AS (
   SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS t (job, actor, reason, ord)
 ), held AS (
-  SELECT j.id, j.status, j.pool, j.error_code, j.attempt, j.lease_epoch, j.scorer, j.created_at, j.started_at
+  SELECT j.id, j.tenant, j.status, j.pool, j.error_code, j.attempt, j.lease_epoch, j.scorer, j.created_at, j.started_at
   FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job]) AND j.tenant = coalesce($4, j.tenant)
     AND ($5::text IS NULL OR j.owner = $5)
   ORDER BY i.job FOR NO KEY UPDATE OF j
@@ -69,6 +69,8 @@ WITH item AS (
     message)
   SELECT id, lease_epoch, attempt, scorer, started_at, ended_at, 'cancelled', 'cancelled', words
   FROM decided WHERE status = 'RUNNING'
+), counted AS (
+  INSERT INTO tenant_active_jobs (tenant, jobs) SELECT tenant, -count(*) FROM decided WHERE active GROUP BY tenant
 ), logged AS (
   INSERT INTO audit_log (actor, action, job_id, detail)
   SELECT actor, 'cancel', id, jsonb_build_object('reason', reason, 'was', status) FROM decided WHERE active

@@ -14,7 +14,7 @@ use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 
 use crate::scope::{self, Scope};
-use crate::{Settings, StoreError, Unavailability};
+use crate::{Quota, Settings, StoreError, Unavailability};
 
 /// Everything Assay keeps in Postgres, or the part of it that a [scope](Scope) shows. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -22,6 +22,7 @@ pub struct Store {
     pool: PgPool,
     deadline: Duration,
     pub(crate) scope: Scope,
+    pub(crate) quota: Quota,
     /// Row-level security is there to back the conditions of statements. So it is taken to be, until it is known that it
     /// is not.
     pub(crate) row_security: Arc<AtomicBool>,
@@ -81,6 +82,7 @@ impl Store {
             pool,
             deadline: settings.deadline,
             scope: Scope::All,
+            quota: settings.quota,
             row_security: Arc::new(AtomicBool::new(true)),
         })
     }

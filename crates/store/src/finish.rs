@@ -104,7 +104,7 @@ WITH item AS (
     $7::text[], $8::bigint[], $9::boolean[])
   WITH ORDINALITY AS t (job, epoch, outcome, score, words, result, code, delay_ms, crashed, ord)
 ), held AS (
-  SELECT i.ord, j.id, j.attempt, j.max_attempts, j.crashes + CASE WHEN i.crashed THEN 1 ELSE 0 END AS crashes,
+  SELECT i.ord, j.id, j.tenant, j.attempt, j.max_attempts, j.crashes + CASE WHEN i.crashed THEN 1 ELSE 0 END AS crashes,
     j.scorer, j.started_at
   FROM item i JOIN scoring_jobs j
     ON j.id = ANY (ARRAY[i.job]) AND j.status = 'RUNNING' AND j.lease_epoch = i.epoch
@@ -123,6 +123,9 @@ WITH item AS (
   SELECT id, epoch, attempt, scorer, started_at, ended_at, outcome, code,
     CASE WHEN outcome <> 'done' THEN words END
   FROM decided
+), counted AS (
+  INSERT INTO tenant_active_jobs (tenant, jobs)
+  SELECT tenant, -count(*) FROM decided WHERE next <> 'QUEUED' GROUP BY tenant
 ), changed AS (
   UPDATE scoring_jobs j SET
     status = next,

@@ -33,6 +33,7 @@ mod mirroring;
 #[cfg(test)]
 mod plans;
 mod queueing;
+mod quota;
 mod read;
 mod redrive;
 mod relay;
@@ -69,6 +70,7 @@ pub use lag::Lag;
 pub use migrations::{MigrationError, PreparationError, SchemaError, migrate};
 pub use mirroring::LiveResource;
 pub use queueing::ToQueue;
+pub use quota::Quota;
 pub use read::{AttemptRow, BatchDetail, Cursor, InvalidCursor, JobDetail, JobFilter, JobPage};
 pub use redrive::{Redrive, RedriveOrder, Redriven, Skip};
 pub use relay::{BATCH_LIMIT, BatchToMirror, MirroredJob, Relay, RelayCounts};

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     BatchOrigin, CancelRequest, Ending, FinishRequest, JobFilter, MirroredJob, MutableKnobs, NewBatch,
-    NewJob, ResourceRef, ResourceRequest, RetryRequest, Scope, Settings, StartRequest, Store,
+    NewJob, Quota, ResourceRef, ResourceRequest, RetryRequest, Scope, Settings, StartRequest, Store,
 };
 
 /// 20,000 jobs that have ended and 2,000 that wait, none of them older than the others by its id.
@@ -67,7 +67,8 @@ const WALKS: [&str; 6] = [
 async fn every_statement_uses_an_index(statistics: Statistics) -> Result<()> {
     let url = testkit::fresh_database().await?;
     crate::migrate(&url).await?;
-    let store = Store::connect(&Settings { max_connections: 2, ..Settings::new(&url) })?;
+    let store =
+        Store::connect(&Settings { max_connections: 2, quota: Quota::Enforced(100), ..Settings::new(&url) })?;
     store.ensure_builtin_rubrics().await?;
     // The store's own sessions go on as they are, with whatever plans they keep.
     let mut by_hand = PgConnection::connect(&url).await?;

@@ -7,6 +7,7 @@ use sqlx::{FromRow, Row};
 use uuid::Uuid;
 
 use crate::history::history_row;
+use crate::quota::tenants_of;
 use crate::text::without_nul;
 use crate::{Store, StoreError, columns};
 
@@ -95,6 +96,11 @@ pub enum Skip {
         /// Where it stands.
         status: JobStatus,
     },
+    /// The tenant has as many active jobs as it may have.
+    OverQuota {
+        /// How many that is.
+        allowed: u64,
+    },
     /// Its rubric is gone.
     UnknownRubric,
     /// Its submission was deleted.
@@ -109,6 +115,7 @@ impl Skip {
             Skip::Cancelled => "cancelled",
             Skip::Scored { .. } => "scored_since",
             Skip::Active { .. } => "active_job",
+            Skip::OverQuota { .. } => "quota_exceeded",
             Skip::UnknownRubric => "unknown_rubric",
             Skip::UnknownSubmission => "unknown_submission",
         }
@@ -173,6 +180,14 @@ const REDRIVE: &str = concat!(
     LIMIT 1
   ) scored ON TRUE
   LEFT JOIN LATERAL (SELECT c.version FROM current_rubrics c WHERE c.name = j.rubric LIMIT 1) r ON TRUE
+), tenants AS MATERIALIZED (
+  ",
+    tenants_of!("judged", "$11"),
+    "
+), admitted AS (
+  SELECT g.ord, t.allowed, coalesce(t.active + row_number() OVER (PARTITION BY g.tenant ORDER BY g.ord) > t.allowed, FALSE)
+    AS too_many
+  FROM judged g LEFT JOIN tenants t ON t.tenant = g.tenant WHERE g.verdict = 'free'
 ), pace AS (
   SELECT greatest(now(), (
     SELECT r.due_at FROM redrives r
@@ -182,7 +197,7 @@ const REDRIVE: &str = concat!(
 ), due AS (
   SELECT ord, CASE WHEN $6::double precision IS NOT NULL
     THEN begins + make_interval(secs => (row_number() OVER (ORDER BY ord) - 1) / $6::double precision) END AS due_at
-  FROM judged, pace WHERE verdict = 'free'
+  FROM admitted, pace WHERE NOT too_many
 ), inserted AS (
   INSERT INTO scoring_jobs (id, submission_id, tenant, owner, rubric, rubric_version, pool, priority, max_attempts,
     backoff_seconds, timeout_seconds, ttl_seconds, not_before, traceparent)
@@ -191,7 +206,9 @@ const REDRIVE: &str = concat!(
   FROM judged JOIN due USING (ord) WHERE NOT $9
   ORDER BY submission_id, ord
   ON CONFLICT DO NOTHING
-  RETURNING id, not_before
+  RETURNING id, tenant, not_before
+), counted AS (
+  INSERT INTO tenant_active_jobs (tenant, jobs) SELECT tenant, count(*) FROM inserted GROUP BY tenant
 ), unqueued AS (
   INSERT INTO scoring_unqueued (job_id) SELECT id FROM inserted ON CONFLICT DO NOTHING
 ), noted AS (
@@ -205,10 +222,10 @@ const REDRIVE: &str = concat!(
     jsonb_strip_nulls(jsonb_build_object('new_job', g.new_job, 'code', g.error_code, 'not_before', n.not_before))
   FROM inserted n JOIN judged g ON g.new_job = n.id ORDER BY g.ord
 )
-SELECT CASE WHEN g.verdict <> 'free' THEN g.verdict WHEN n.id IS NOT NULL OR $9 THEN 'made' ELSE 'overtaken' END AS verdict,
-  g.new_job, coalesce(due_at, own_not_before) AS not_before, g.status, successor, successor_status, scored, active,
+SELECT CASE WHEN g.verdict <> 'free' THEN g.verdict WHEN too_many THEN 'over_quota' WHEN n.id IS NOT NULL OR $9 THEN 'made' ELSE 'overtaken' END AS verdict,
+  allowed, g.new_job, coalesce(due_at, own_not_before) AS not_before, g.status, successor, successor_status, scored, active,
   active_status
-FROM judged g LEFT JOIN due USING (ord) LEFT JOIN inserted n ON n.id = g.new_job
+FROM judged g LEFT JOIN admitted USING (ord) LEFT JOIN due USING (ord) LEFT JOIN inserted n ON n.id = g.new_job
 ORDER BY g.ord"
 );
 
@@ -234,6 +251,9 @@ impl FromRow<'_, PgRow> for Redriven {
             "active" => Redriven::Skipped(Skip::Active {
                 job: row.try_get("active")?,
                 status: columns::status(row, "active_status")?,
+            }),
+            "over_quota" => Redriven::Skipped(Skip::OverQuota {
+                allowed: row.try_get::<i64, _>("allowed")?.unsigned_abs(),
             }),
             "unknown_rubric" => Redriven::Skipped(Skip::UnknownRubric),
             "unknown_submission" => Redriven::Skipped(Skip::UnknownSubmission),
@@ -292,7 +312,8 @@ impl Store {
                 .bind(which == Which::AnyEnded)
                 .bind(order.cancelled_too)
                 .bind(order.dry_run)
-                .bind(self.scope.owner());
+                .bind(self.scope.owner())
+                .bind(self.quota.to_parameter());
             match self.all(query).await {
                 Ok(judged) => {
                     for (at, answer) in open.into_iter().zip(judged) {

@@ -49,6 +49,9 @@ impl Store {
             Redriven::Skipped(Skip::Active { job, status }) => {
                 Retried::Answered(Accepted::Existing { id: job, status })
             }
+            Redriven::Skipped(Skip::OverQuota { allowed }) => {
+                Retried::Answered(Accepted::Refused(Refusal::OverQuota { allowed }))
+            }
             Redriven::Skipped(Skip::UnknownRubric) => {
                 Retried::Answered(Accepted::Refused(Refusal::UnknownRubric))
             }

@@ -25,13 +25,15 @@ pub enum RowSecurity {
 }
 
 /// What the role may do with which table. On tables that are not here it may do nothing.
-const RIGHTS: [(&str, &str); 11] = [
+const RIGHTS: [(&str, &str); 13] = [
     ("submissions", "SELECT, INSERT, UPDATE"),
     ("scoring_jobs", "SELECT, INSERT, UPDATE"),
     ("scoring_batches", "SELECT, INSERT, UPDATE"),
     ("scoring_attempts", "SELECT, INSERT"),
     ("scoring_history", "SELECT"),
     ("scoring_unqueued", "SELECT, INSERT"),
+    ("tenant_active_jobs", "SELECT, INSERT"),
+    ("tenant_quotas", "SELECT"),
     ("redrives", "SELECT, INSERT"),
     ("audit_log", "SELECT, INSERT"),
     ("dead_letters", "SELECT"),

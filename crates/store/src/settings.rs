@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 
+use crate::Quota;
+
 /// Flags and environment that say where the database is, the same for every program.
 #[derive(Args, Clone, Debug)]
 pub struct DatabaseFlags {
@@ -75,6 +77,8 @@ pub struct Settings {
     /// The URL leads to a pooler that gives each transaction another connection. Nothing is then sent at connection
     /// time that such a pooler refuses.
     pub pooled: bool,
+    /// How many active jobs tenants may have, as far as this store accepts them.
+    pub quota: Quota,
 }
 
 impl Settings {
@@ -88,6 +92,7 @@ impl Settings {
             deadline: Duration::from_secs(5),
             statement_cache: 100,
             pooled: false,
+            quota: Quota::NotAsked,
         }
     }
 }

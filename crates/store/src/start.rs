@@ -121,6 +121,9 @@ WITH item AS (
     format(CASE WHEN lost THEN '%s went unheard until its lease ran out; %s took over'
       ELSE '%s no longer had a lease on the queue; %s took over' END, holder, scorer)
   FROM decided WHERE status = 'RUNNING' AND decision IN ('started', 'exhausted')
+), counted AS (
+  INSERT INTO tenant_active_jobs (tenant, jobs)
+  SELECT tenant, -count(*) FROM decided WHERE decision = 'exhausted' GROUP BY tenant
 ), changed AS (
   UPDATE scoring_jobs j SET
     status = CASE decision WHEN 'started' THEN 'RUNNING' ELSE 'ERROR' END,

@@ -29,7 +29,10 @@ async fn a_submission_changes_until_it_is_submitted_and_never_after() -> Result<
     gateway.put(&format!("{path}/content"), &code("a = 3")).await?.is_problem(409, "already_submitted");
 
     let shown = gateway.get(&path).await?;
-    assert_eq!((shown.status, shown.fields()), (200, vec!["content", "createdAt", "id", "owner", "status", "tenant"]));
+    assert_eq!(
+        (shown.status, shown.fields()),
+        (200, vec!["content", "createdAt", "id", "owner", "status", "tenant"])
+    );
     assert_eq!((&shown.body["content"], &shown.body["tenant"]), (&code("a = 2"), &json!("default")));
     assert_eq!(shown.body["status"], "SUBMITTED");
     Ok(())

@@ -56,6 +56,11 @@ fn words(redriven: &Redriven) -> Answer {
         Redriven::Skipped(Skip::Active { job, status }) => {
             said(true, "ActiveJobExists", format!("the submission has another active job: {job} is {status}"))
         }
+        Redriven::Skipped(Skip::OverQuota { allowed }) => said(
+            true,
+            "QuotaExceeded",
+            format!("its tenant has as many active jobs as it may have: {allowed}"),
+        ),
         Redriven::Skipped(Skip::UnknownRubric) => {
             said(true, "UnknownRubric", "its rubric is no longer there".to_owned())
         }

@@ -15,6 +15,7 @@ mod migrating;
 mod mirroring;
 mod outage;
 mod queueing;
+mod quotas;
 mod reading;
 mod redriving;
 mod redriving_at_once;

@@ -40,6 +40,7 @@ pub(crate) async fn redrive(
             let detail = format!("It was redriven as {job}, which is no longer on record.");
             Err(Problem::new(Code::UnknownJob, detail))
         }
+        Redriven::Skipped(Skip::OverQuota { allowed }) => Err(Refusal::OverQuota { allowed }.into()),
         Redriven::Skipped(Skip::UnknownRubric) => Err(Refusal::UnknownRubric.into()),
         Redriven::Skipped(Skip::UnknownSubmission) => Err(Refusal::UnknownSubmission.into()),
         Redriven::NotFailed { status } => {
