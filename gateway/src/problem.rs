@@ -55,7 +55,6 @@ pub(crate) enum Code {
     UnknownRubric,
     Internal,
     DatabaseUnavailable,
-    Forbidden,
     TooManyStreams,
 }
 
@@ -104,7 +103,6 @@ impl Code {
             Code::UnknownRubric => "unknown_rubric",
             Code::Internal => "internal",
             Code::DatabaseUnavailable => "database_unavailable",
-            Code::Forbidden => "forbidden",
             Code::TooManyStreams => "too_many_streams",
         }
     }
@@ -147,7 +145,6 @@ impl Code {
             | Code::UnknownPool
             | Code::UnknownRubric => StatusCode::UNPROCESSABLE_ENTITY,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-            Code::Forbidden => StatusCode::FORBIDDEN,
             Code::DatabaseUnavailable
             | Code::AuthenticationUnavailable
             | Code::TooManyStreams

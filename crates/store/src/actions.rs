@@ -39,7 +39,11 @@ const MOST: i64 = 100;
 
 const OF_JOB: &str = "
 SELECT action, actor, at, detail ->> 'reason' AS reason, (detail ->> 'new_job')::uuid AS new_job
-FROM audit_log WHERE job_id = $1 ORDER BY id LIMIT $2";
+FROM audit_log WHERE job_id = $1 AND ($3::text IS NULL
+  OR EXISTS (SELECT FROM scoring_jobs j WHERE j.id = $1 AND j.tenant = $3 AND ($4::text IS NULL OR j.owner = $4))
+  OR EXISTS (SELECT FROM scoring_history h
+    WHERE h.id = $1 AND h.tenant = $3 AND ($4::text IS NULL OR h.job ->> 'owner' = $4)))
+ORDER BY id LIMIT $2";
 
 impl Store {
     /// What people did with a job, in that order: the first hundred.
@@ -47,6 +51,7 @@ impl Store {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn actions(&self, job: JobId) -> Result<Vec<ActionRow>, StoreError> {
-        self.all(sqlx::query_as(OF_JOB).bind(job).bind(MOST)).await
+        let (tenant, owner) = (self.scope.tenant(), self.scope.owner());
+        self.all(sqlx::query_as(OF_JOB).bind(job).bind(MOST).bind(tenant).bind(owner)).await
     }
 }

@@ -8,9 +8,11 @@ use domain::{Claim, Epoch, Knobs, Pool};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use uuid::Uuid;
 
+use crate::scope;
 use crate::{
-    BatchOrigin, CancelRequest, Ending, FinishRequest, JobFilter, MirroredJob, MutableKnobs, NewBatch,
-    NewJob, Quota, ResourceRef, ResourceRequest, RetryRequest, Scope, Settings, StartRequest, Store,
+    BatchOrigin, CancelRequest, DeadLetterFilter, Ending, FinishRequest, JobFilter, MirroredJob,
+    MutableKnobs, NewBatch, NewJob, Quota, Redrive, RedriveOrder, ResourceRef, ResourceRequest, RetryRequest,
+    RowSecurity, Scope, Settings, StartRequest, Store,
 };
 
 /// 20,000 jobs that have ended and 2,000 that wait, none of them older than the others by its id.
@@ -67,8 +69,8 @@ const WALKS: [&str; 6] = [
 async fn every_statement_uses_an_index(statistics: Statistics) -> Result<()> {
     let url = testkit::fresh_database().await?;
     crate::migrate(&url).await?;
-    let store =
-        Store::connect(&Settings { max_connections: 2, quota: Quota::Enforced(100), ..Settings::new(&url) })?;
+    let settings = Settings { max_connections: 2, quota: Quota::Enforced(1_000_000), ..Settings::new(&url) };
+    let store = Store::connect(&settings)?;
     store.ensure_builtin_rubrics().await?;
     // The store's own sessions go on as they are, with whatever plans they keep.
     let mut by_hand = PgConnection::connect(&url).await?;
@@ -89,19 +91,41 @@ async fn every_statement_uses_an_index(statistics: Statistics) -> Result<()> {
     }
     call_everything(&store).await?;
 
+    // What is done for callers is planned with the conditions of row-level security.
+    let confined = Store::connect(&settings)?;
+    anyhow::ensure!(confined.prepare_row_security(&url).await? == RowSecurity::On);
+    let (tenant, owner) = ("default".to_owned(), "ann".to_owned());
+    let scopes = [Scope::Tenant(tenant.clone()), Scope::Owner { tenant, owner }];
+    for scope in scopes.clone() {
+        call_for_a_caller(&confined.within(scope), &store).await?;
+    }
+
     let mut seen = 0;
+    let beginning = scope::beginning(&scopes).context("a confinement")?;
     let (mut one, mut other) = (store.lease().await?, store.lease().await?);
-    for connection in [&mut one, &mut other] {
+    let (mut third, mut fourth) = (confined.lease().await?, confined.lease().await?);
+    for (connection, beginning) in [
+        (&mut one, None),
+        (&mut other, None),
+        (&mut third, Some(&beginning)),
+        (&mut fourth, Some(&beginning)),
+    ] {
         let leading = leading_columns(connection).await?;
         for (name, statement, types) in prepared(connection).await? {
+            if let Some(beginning) = beginning {
+                connection.execute(AssertSqlSafe(beginning.clone())).await?;
+            }
             let plan = plan(connection, &name, &types).await.with_context(|| statement.clone())?;
+            if beginning.is_some() {
+                connection.execute("ROLLBACK").await?;
+            }
             if let Some(line) = walk_of_everything(&plan, &leading) {
                 anyhow::bail!("{statistics:?}: {line}\nin the plan\n{plan}\nof\n{statement}");
             }
             seen += usize::from(statement.contains("scoring_jobs"));
         }
     }
-    anyhow::ensure!(seen >= 25, "only {seen} statements about jobs were looked at");
+    anyhow::ensure!(seen >= 40, "only {seen} statements about jobs were looked at");
     Ok(())
 }
 
@@ -248,6 +272,60 @@ async fn call_everything(store: &Store) -> Result<()> {
     store.job(Uuid::now_v7()).await?;
     store.attempts(Uuid::now_v7()).await?;
     call_for_batch(store, submission).await
+}
+
+/// What is done for a caller, by a store that is confined to what they see. Only scorers start and finish.
+async fn call_for_a_caller(store: &Store, scorer: &Store) -> Result<()> {
+    let submit = async || {
+        let id = Uuid::now_v7();
+        store.create_submission(id, "default", Some("ann"), r#"{"code": "1"}"#, false).await?;
+        store.replace_content(id, r#"{"code": "2"}"#).await??;
+        store.submit(id).await??;
+        store.submission(id).await?.context("the submission")?;
+        anyhow::Ok(id)
+    };
+    let (job, submission_id) = (Uuid::now_v7(), submit().await?);
+    let new = NewJob {
+        id: job,
+        submission_id,
+        scope: store.scope.clone(),
+        knobs: Knobs::default(),
+        traceparent: None,
+        resource: None,
+    };
+    store.accept(std::slice::from_ref(&new)).await?;
+    store.accept(&[NewJob { id: Uuid::now_v7(), ..new }]).await?;
+    store.job(job).await?.context("the job")?;
+    let start = StartRequest { job, epoch: Epoch(1), expired: Epoch::NONE, scorer: "scorer-1".to_owned() };
+    scorer.start(&[start]).await?;
+    let cancel = |job| CancelRequest { job, by: "ann".to_owned(), reason: "enough".to_owned() };
+    store.cancel(&[cancel(job)]).await?;
+    store.attempts(job).await?;
+    store.jobs(&JobFilter::default(), None, 10).await?;
+    store.jobs(&JobFilter { submission_id: Some(submission_id), ..JobFilter::default() }, None, 10).await?;
+    store.dead_letters(&DeadLetterFilter::default(), None, 10).await?;
+    store.dead_letter(job).await?.context("the dead letter")?;
+    let redrive = Redrive { job, new_id: Uuid::now_v7() };
+    let order = RedriveOrder { cancelled_too: true, ..RedriveOrder::by("ann") };
+    store.redrive(&[redrive], &order).await?;
+    store.cancel(&[cancel(redrive.new_id)]).await?;
+    let retry = RetryRequest { job, new_id: Uuid::now_v7(), by: "ann".to_owned(), traceparent: None };
+    store.retry(&retry).await?;
+    let batch = NewBatch {
+        id: Uuid::now_v7(),
+        tenant: Some("default".to_owned()),
+        owner: Some("ann".to_owned()),
+        submission_ids: vec![submit().await?, Uuid::now_v7()],
+        knobs: Knobs::default(),
+        origin: BatchOrigin::Api,
+        traceparent: None,
+        resource: None,
+    };
+    store.accept_batch(&batch).await?;
+    store.batch(batch.id).await?.context("the batch")?;
+    store.job(Uuid::now_v7()).await?;
+    store.attempts(Uuid::now_v7()).await?;
+    Ok(())
 }
 
 async fn call_for_batch(store: &Store, submission: Uuid) -> Result<()> {

@@ -9,6 +9,7 @@ use store::ActionRow;
 
 use super::no_such_job;
 use crate::app::SharedApp;
+use crate::caller::Caller;
 use crate::extract::Id;
 use crate::problem::Problem;
 use crate::repeat::repeat;
@@ -60,10 +61,15 @@ impl From<ActionRow> for Action {
 }
 
 /// Shows how a job came to where it stands: its attempts, and what people did with it.
-pub(crate) async fn attempts(State(app): State<SharedApp>, Id(id): Id) -> Result<Json<Course>, Problem> {
-    let job = repeat(|| app.store.job(id)).await?.ok_or_else(no_such_job)?.job;
-    let attempts = repeat(|| app.store.attempts(id)).await?;
-    let actions = repeat(|| app.store.actions(id)).await?;
+pub(crate) async fn attempts(
+    State(app): State<SharedApp>,
+    caller: Caller,
+    Id(id): Id,
+) -> Result<Json<Course>, Problem> {
+    let store = app.store(&caller);
+    let job = repeat(|| store.job(id)).await?.ok_or_else(no_such_job)?.job;
+    let attempts = repeat(|| store.attempts(id)).await?;
+    let actions = repeat(|| store.actions(id)).await?;
     Ok(Json(Course {
         job_id: job.id,
         tenant: job.tenant,
