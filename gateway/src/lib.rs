@@ -42,6 +42,7 @@ pub use overload::{OverloadArgs, OverloadContradiction};
 pub use proxies::ProxyArgs;
 pub use quota::QuotaFlags;
 pub use rate_limit::RateLimitArgs;
+pub use router::TEMPLATES;
 pub use run::{Listeners, run};
 pub use server::{ServerArgs, ServerContradiction, TlsArgs};
 pub use settings::{Contradiction, Settings};

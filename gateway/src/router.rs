@@ -37,7 +37,7 @@ const POOL_EVENTS: &str = "/api/pools/events";
 const CALLER: &str = "/api/caller";
 
 /// Those that are shown as labels.
-pub(crate) const TEMPLATES: [&str; 17] = [
+pub const TEMPLATES: [&str; 17] = [
     JOBS,
     JOB,
     ATTEMPTS,
