@@ -54,6 +54,11 @@ pub(crate) enum Code {
     DatabaseUnavailable,
     Forbidden,
     TooManyStreams,
+    TooManyWatchers,
+    PreconditionFailed,
+    InvalidIdempotencyKey,
+    IdempotencyKeyReused,
+    RequestInProgress,
 }
 
 impl Code {
@@ -100,6 +105,11 @@ impl Code {
             Code::DatabaseUnavailable => "database_unavailable",
             Code::Forbidden => "forbidden",
             Code::TooManyStreams => "too_many_streams",
+            Code::TooManyWatchers => "too_many_watchers",
+            Code::PreconditionFailed => "precondition_failed",
+            Code::InvalidIdempotencyKey => "invalid_idempotency_key",
+            Code::IdempotencyKeyReused => "idempotency_key_reused",
+            Code::RequestInProgress => "request_in_progress",
         }
     }
 
@@ -108,25 +118,30 @@ impl Code {
         match self {
             Code::Unauthenticated | Code::InvalidToken => StatusCode::UNAUTHORIZED,
             Code::UnusableClaims => StatusCode::FORBIDDEN,
-            Code::MalformedJson | Code::InvalidBody | Code::InvalidId | Code::InvalidQuery => {
-                StatusCode::BAD_REQUEST
-            }
+            Code::InvalidIdempotencyKey
+            | Code::MalformedJson
+            | Code::InvalidBody
+            | Code::InvalidId
+            | Code::InvalidQuery => StatusCode::BAD_REQUEST,
             Code::UnknownRoute
             | Code::UnknownSubmission
             | Code::UnknownJob
             | Code::UnknownBatch
             | Code::UnknownDeadLetter => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
-            Code::NotSubmitted | Code::AlreadySubmitted | Code::JobEnded | Code::NotFailed => {
-                StatusCode::CONFLICT
-            }
+            Code::RequestInProgress
+            | Code::NotSubmitted
+            | Code::AlreadySubmitted
+            | Code::JobEnded
+            | Code::NotFailed => StatusCode::CONFLICT,
             Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Code::UnsupportedMediaType | Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::UriTooLong => StatusCode::URI_TOO_LONG,
             Code::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Code::InvalidContent
+            Code::IdempotencyKeyReused
+            | Code::InvalidContent
             | Code::InvalidTenant
             | Code::InvalidPriority
             | Code::InvalidRetries
@@ -142,7 +157,9 @@ impl Code {
             Code::DatabaseUnavailable
             | Code::AuthenticationUnavailable
             | Code::TooManyStreams
+            | Code::TooManyWatchers
             | Code::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         }
     }
 }
@@ -172,6 +189,14 @@ impl Problem {
         Problem::new(
             Code::DatabaseUnavailable,
             "The database does not answer. The request may be repeated as it is.",
+        )
+    }
+
+    /// What If-Match says does not hold.
+    pub(crate) fn changed() -> Problem {
+        Problem::new(
+            Code::PreconditionFailed,
+            "It is in another state than If-Match names. Nothing was done; look at it again.",
         )
     }
 
@@ -229,6 +254,8 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        } else if self.code == Code::RequestInProgress {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if let Some(challenge) = self.challenge() {
             headers.insert(header::WWW_AUTHENTICATE, challenge);

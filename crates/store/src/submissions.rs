@@ -18,6 +18,10 @@ pub enum SubmissionStatus {
 }
 
 impl SubmissionStatus {
+    pub(crate) fn of(submitted: bool) -> SubmissionStatus {
+        if submitted { SubmissionStatus::Submitted } else { SubmissionStatus::InProgress }
+    }
+
     /// The name used in Postgres and over HTTP.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,6 +44,8 @@ pub struct SubmissionRow {
     pub content: serde_json::Value,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Another one after every change.
+    pub revision: String,
 }
 
 impl FromRow<'_, PgRow> for SubmissionRow {
@@ -47,13 +53,10 @@ impl FromRow<'_, PgRow> for SubmissionRow {
         Ok(SubmissionRow {
             id: row.try_get("id")?,
             tenant: row.try_get("tenant")?,
-            status: if row.try_get::<bool, _>("submitted")? {
-                SubmissionStatus::Submitted
-            } else {
-                SubmissionStatus::InProgress
-            },
+            status: SubmissionStatus::of(row.try_get("submitted")?),
             content: row.try_get("content")?,
             created_at: columns::timestamp(row, "created_at")?,
+            revision: row.try_get("revision")?,
         })
     }
 }
@@ -67,6 +70,9 @@ pub enum SubmissionRefusal {
     /// It is final.
     #[error("the submission is SUBMITTED and can no longer change")]
     AlreadySubmitted,
+    /// It is in another state than it was to be in.
+    #[error("the submission is in another revision")]
+    Changed,
 }
 
 const CREATE: &str = "
@@ -76,17 +82,20 @@ ON CONFLICT (id) DO NOTHING";
 
 const REPLACE_CONTENT: &str = "
 UPDATE submissions SET content = $2::jsonb
-WHERE id = $1 AND status = 'IN_PROGRESS' AND ($3::text IS NULL OR tenant = $3)";
+WHERE id = $1 AND status = 'IN_PROGRESS' AND ($3::text IS NULL OR tenant = $3)
+  AND ($4::text IS NULL OR xmin::text = $4 OR content = $2::jsonb)";
 
 const SUBMIT: &str = "
 UPDATE submissions SET status = 'SUBMITTED'
 WHERE id = $1 AND status = 'IN_PROGRESS' AND ($2::text IS NULL OR tenant = $2)";
 
-const EXISTS: &str = "
-SELECT TRUE FROM submissions WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)";
+// Whoever changed the row last names its revision, and Postgres itself writes that down.
+const FIND: &str = "
+SELECT status = 'SUBMITTED' AS submitted, xmin::text AS revision FROM submissions WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)";
 
 const GET: &str = "
-SELECT id, tenant, status = 'SUBMITTED' AS submitted, content, created_at FROM submissions
+SELECT id, tenant, status = 'SUBMITTED' AS submitted, content, created_at, xmin::text AS revision
+FROM submissions
 WHERE id = $1 AND ($2::text IS NULL OR tenant = $2)";
 
 impl Store {
@@ -116,12 +125,40 @@ impl Store {
         tenant: Option<&str>,
         content: &str,
     ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
-        let query = sqlx::query(REPLACE_CONTENT).bind(id).bind(content).bind(tenant);
+        self.replace_content_in(id, tenant, content, None).await
+    }
+
+    /// The same, if the submission is in this revision, or has this content already, by an earlier call whose answer was
+    /// lost.
+    ///
+    /// # Errors
+    /// As for [`Store::replace_content`].
+    pub async fn replace_content_if(
+        &self,
+        id: SubmissionId,
+        tenant: Option<&str>,
+        content: &str,
+        revision: &str,
+    ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
+        self.replace_content_in(id, tenant, content, Some(revision)).await
+    }
+
+    async fn replace_content_in(
+        &self,
+        id: SubmissionId,
+        tenant: Option<&str>,
+        content: &str,
+        revision: Option<&str>,
+    ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
+        let query = sqlx::query(REPLACE_CONTENT).bind(id).bind(content).bind(tenant).bind(revision);
         if self.execute(query).await? == 1 {
             return Ok(Ok(()));
         }
-        let known = self.submission_exists(id, tenant).await?;
-        Ok(Err(if known { SubmissionRefusal::AlreadySubmitted } else { SubmissionRefusal::NotFound }))
+        Ok(Err(match self.submission_revision(id, tenant).await? {
+            None => SubmissionRefusal::NotFound,
+            Some((SubmissionStatus::Submitted, _)) => SubmissionRefusal::AlreadySubmitted,
+            Some((SubmissionStatus::InProgress, _)) => SubmissionRefusal::Changed,
+        }))
     }
 
     /// Makes a submission final. Doing so again is harmless; the only refusal is `NotFound`.
@@ -134,7 +171,7 @@ impl Store {
         tenant: Option<&str>,
     ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
         let changed = self.execute(sqlx::query(SUBMIT).bind(id).bind(tenant)).await? == 1;
-        let known = changed || self.submission_exists(id, tenant).await?;
+        let known = changed || self.submission_revision(id, tenant).await?.is_some();
         Ok(if known { Ok(()) } else { Err(SubmissionRefusal::NotFound) })
     }
 
@@ -150,8 +187,16 @@ impl Store {
         self.optional(sqlx::query_as(GET).bind(id).bind(tenant)).await
     }
 
-    async fn submission_exists(&self, id: SubmissionId, tenant: Option<&str>) -> Result<bool, StoreError> {
-        let row: Option<(bool,)> = self.optional(sqlx::query_as(EXISTS).bind(id).bind(tenant)).await?;
-        Ok(row.is_some())
+    /// Whether a submission may still change, and the revision that it is in.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn submission_revision(
+        &self,
+        id: SubmissionId,
+        tenant: Option<&str>,
+    ) -> Result<Option<(SubmissionStatus, String)>, StoreError> {
+        let row: Option<(bool, String)> = self.optional(sqlx::query_as(FIND).bind(id).bind(tenant)).await?;
+        Ok(row.map(|(submitted, revision)| (SubmissionStatus::of(submitted), revision)))
     }
 }

@@ -2,12 +2,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::{JobId, JobStatus};
+use domain::JobStatus;
 use store::{Accepted, Redrive, RedriveOrder, Redriven, Refusal, Skip};
 
 use super::no_such_dead_letter;
 use crate::app::SharedApp;
 use crate::extract::Id;
+use crate::idempotency::NewId;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 use crate::routes::scoring::{ACTOR, Ticket};
@@ -16,10 +17,11 @@ use crate::traceparent::Traceparent;
 /// Redrives one dead letter: 202 with the new job, or 200 with the one that makes it needless.
 pub(crate) async fn redrive(
     State(app): State<SharedApp>,
+    NewId(new_id): NewId,
     Id(id): Id,
     Traceparent(traceparent): Traceparent,
 ) -> Result<Response, Problem> {
-    let redrives = [Redrive { job: id, new_id: JobId::now_v7() }];
+    let redrives = [Redrive { job: id, new_id }];
     // Whoever names a job that a person cancelled means it.
     let order = RedriveOrder { traceparent, cancelled_too: true, ..RedriveOrder::by(ACTOR) };
     let answer = repeat(|| app.store.redrive(&redrives, &order)).await?.pop();

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::{JobId, SubmissionId};
+use domain::SubmissionId;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Number;
@@ -11,6 +11,7 @@ use store::NewJob;
 use super::Ticket;
 use crate::app::SharedApp;
 use crate::extract::Json;
+use crate::idempotency::NewId;
 use crate::knobs::Choices;
 use crate::problem::Problem;
 use crate::traceparent::Traceparent;
@@ -31,13 +32,13 @@ pub(crate) struct Request {
 /// Asks for a submission to be scored: 202 with the new job, or 200 with the one that is active.
 pub(crate) async fn create(
     State(app): State<SharedApp>,
+    NewId(id): NewId,
     Traceparent(traceparent): Traceparent,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
     let Request { submission_id, rubric, pool, priority, retries, backoff_seconds, not_before } = request;
     let knobs =
         Choices { rubric, pool, priority, retries, backoff_seconds, not_before }.into_knobs(&app.pools)?;
-    let id = JobId::now_v7();
     let job = NewJob { id, submission_id, tenant: None, knobs, traceparent, resource: None };
     Ticket::answer(app.acceptor.accept(job).await?)
 }

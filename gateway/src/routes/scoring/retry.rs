@@ -2,12 +2,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::JobId;
 use store::{Accepted, Retried, RetryRequest};
 
 use super::{ACTOR, Ticket, no_such_job};
 use crate::app::SharedApp;
 use crate::extract::Id;
+use crate::idempotency::NewId;
 use crate::problem::Problem;
 use crate::repeat::repeat;
 use crate::traceparent::Traceparent;
@@ -16,11 +16,11 @@ use crate::traceparent::Traceparent;
 /// is active, be it this one, that one is the answer.
 pub(crate) async fn retry(
     State(app): State<SharedApp>,
+    NewId(new_id): NewId,
     Id(id): Id,
     Traceparent(traceparent): Traceparent,
 ) -> Result<Response, Problem> {
-    let request =
-        RetryRequest { job: id, new_id: JobId::now_v7(), by: ACTOR.to_owned(), tenant: None, traceparent };
+    let request = RetryRequest { job: id, new_id, by: ACTOR.to_owned(), tenant: None, traceparent };
     match repeat(|| app.store.retry(&request)).await? {
         Retried::Answered(accepted) => {
             if matches!(accepted, Accepted::Created { .. }) {

@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{SubmissionId, Tenant};
+use domain::Tenant;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use store::SubmissionStatus;
@@ -11,6 +11,7 @@ use store::SubmissionStatus;
 use super::{Standing, check_content};
 use crate::app::SharedApp;
 use crate::extract::Json;
+use crate::idempotency::NewId;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
@@ -26,6 +27,7 @@ pub(crate) struct Request {
 /// Creates a submission, open to change unless it is to be submitted at once.
 pub(crate) async fn create(
     State(app): State<SharedApp>,
+    NewId(id): NewId,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
     let Request { content, submit, tenant } = request;
@@ -34,7 +36,6 @@ pub(crate) async fn create(
         return Err(Problem::new(Code::InvalidTenant, format!("tenant: {invalid}.")));
     }
     check_content(content.get().as_bytes())?;
-    let id = SubmissionId::now_v7();
     // Under the same id, a repetition creates nothing more.
     repeat(|| app.store.create_submission(id, tenant, content.get(), submit)).await?;
     let status = if submit { SubmissionStatus::Submitted } else { SubmissionStatus::InProgress };

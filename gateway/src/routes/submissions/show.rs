@@ -2,12 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use domain::SubmissionId;
 use jiff::Timestamp;
 use serde::Serialize;
 use store::SubmissionRefusal;
 
 use crate::app::SharedApp;
+use crate::conditions::{EntityTag, Tags};
 use crate::extract::Id;
 use crate::problem::Problem;
 use crate::repeat::repeat;
@@ -22,14 +25,27 @@ pub(crate) struct Submission {
     created_at: Timestamp,
 }
 
-/// Shows a submission with its content.
-pub(crate) async fn show(State(app): State<SharedApp>, Id(id): Id) -> Result<Json<Submission>, Problem> {
+/// Shows a submission with its content: 304 when the client has this state of it.
+pub(crate) async fn show(
+    State(app): State<SharedApp>,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    if let Some(known) = Tags::if_none_match(&headers)
+        && let Some((_, revision)) = repeat(|| app.store.submission_revision(id, None)).await?
+    {
+        let tag = EntityTag::of_revision(revision);
+        if known.names(&tag) {
+            return Ok(tag.not_modified());
+        }
+    }
     let row = repeat(|| app.store.submission(id, None)).await?.ok_or(SubmissionRefusal::NotFound)?;
-    Ok(Json(Submission {
+    let tag = EntityTag::of_revision(row.revision);
+    Ok(tag.on(Json(Submission {
         id: row.id,
         tenant: row.tenant,
         status: row.status.as_str(),
         content: row.content,
         created_at: row.created_at,
-    }))
+    })))
 }

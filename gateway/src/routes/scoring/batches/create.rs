@@ -13,6 +13,7 @@ use store::{BATCH_LIMIT, BatchOrigin, NewBatch, Refusal};
 use super::Rejected;
 use crate::app::SharedApp;
 use crate::extract;
+use crate::idempotency::NewId;
 use crate::knobs::Choices;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
@@ -42,6 +43,7 @@ struct Answer {
 /// others out.
 pub(crate) async fn create(
     State(app): State<SharedApp>,
+    NewId(id): NewId,
     Traceparent(traceparent): Traceparent,
     extract::Json(request): extract::Json<Request>,
 ) -> Result<Response, Problem> {
@@ -56,7 +58,6 @@ pub(crate) async fn create(
     if repeat(|| app.store.current_rubric_version(&knobs.rubric)).await?.is_none() {
         return Err(Refusal::UnknownRubric.into());
     }
-    let id = BatchId::now_v7();
     let batch = NewBatch {
         id,
         tenant: None,
