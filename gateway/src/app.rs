@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Pool;
+use runtime::Shutdown;
 use store::Store;
 use tokio::sync::Notify;
 
 use crate::accept::Acceptor;
 use crate::authentication::Authentication;
+use crate::events::Hub;
 use crate::metrics::Metrics;
 use crate::overload::Overload;
 use crate::pools::Pools;
@@ -24,6 +26,10 @@ pub(crate) struct App {
     pub(crate) acceptor: Acceptor,
     /// Wakes the relay, for jobs that went past the acceptor.
     pub(crate) recorded: Arc<Notify>,
+    /// Who waits for a job or a batch to change.
+    pub(crate) hub: Hub,
+    /// Those who wait are answered when the gateway is to stop.
+    pub(crate) shutdown: Shutdown,
     /// The pools that jobs may name.
     pub(crate) pools: Vec<Pool>,
     /// What goes on in them.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use crate::app::SharedApp;
+use crate::app::{App, SharedApp};
 use crate::overload::{Overload, Place};
 use crate::problem::{Code, Problem};
 
@@ -65,16 +65,21 @@ impl FromRequest<SharedApp> for JsonText {
                 "Send JSON, with Content-Type: application/json.",
             ));
         }
-        let too_slow =
-            |_| Problem::new(Code::BodyTimeout, "The body did not arrive in time. Send the request again.");
-        let place = request.extensions().get::<Place>().cloned();
-        let reading = timeout(app.body_timeout, read(request, app.body_limit, &app.overload));
-        let read = match place {
-            Some(place) => place.wait_for_client(reading).await?,
-            None => reading.await,
-        };
-        read.map_err(too_slow)?.map(JsonText)
+        body_of(request, app).await.map(JsonText)
     }
+}
+
+/// The body of a request, within the limits of size and time.
+pub(crate) async fn body_of(request: Request, app: &App) -> Result<Bytes, Problem> {
+    let too_slow =
+        |_| Problem::new(Code::BodyTimeout, "The body did not arrive in time. Send the request again.");
+    let place = request.extensions().get::<Place>().cloned();
+    let reading = timeout(app.body_timeout, read(request, app.body_limit, &app.overload));
+    let read = match place {
+        Some(place) => place.wait_for_client(reading).await?,
+        None => reading.await,
+    };
+    read.map_err(too_slow)?
 }
 
 /// What is wrong with a body, in words.

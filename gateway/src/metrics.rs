@@ -87,6 +87,8 @@ pub(crate) struct Metrics {
     rate_limited: Family<Limit, Counter>,
     rate_decided: Family<Decider, Counter>,
     tls_reloads: Family<Outcome, Counter>,
+    /// Requests that wait for a job or a batch to change.
+    pub(crate) watchers: Gauge,
 }
 
 impl Metrics {
@@ -109,6 +111,7 @@ impl Metrics {
             rate_limited: Family::default(),
             rate_decided: Family::default(),
             tls_reloads: Family::default(),
+            watchers: Gauge::default(),
         };
         // All of them from the start, so that a rate is known from the first on.
         for kind in [ResourceKind::ScoringJob, ResourceKind::ScoringBatch] {
@@ -203,6 +206,11 @@ impl Metrics {
             "Changes of the certificate's files, by what became of them",
             metrics.tls_reloads.clone(),
         );
+        registry.register(
+            "watchers",
+            "Requests that wait for a job or a batch to change, be it with a stream of events",
+            metrics.watchers.clone(),
+        );
         metrics
     }
 
@@ -246,8 +254,14 @@ impl Metrics {
         self.connections_timed_out.get_or_create(&Waiting { state }).inc();
     }
 
-    /// A request was answered, so long after it had come.
-    pub(crate) fn answered(&self, method: &Method, route: &'static str, status: StatusCode, took: Duration) {
+    /// A request was answered, so long after it had come; `None`: as late as its client wished.
+    pub(crate) fn answered(
+        &self,
+        method: &Method,
+        route: &'static str,
+        status: StatusCode,
+        took: Option<Duration>,
+    ) {
         let method = match method.as_str() {
             "GET" => "GET",
             "POST" => "POST",
@@ -264,7 +278,9 @@ impl Metrics {
         };
         let request = Request { method, route, status };
         self.requests.get_or_create(&request).inc();
-        self.durations.get_or_create(&request).observe(took.as_secs_f64());
+        if let Some(took) = took {
+            self.durations.get_or_create(&request).observe(took.as_secs_f64());
+        }
     }
 
     /// So many resources were created.

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use crate::app::SharedApp;
+use crate::prefer::APPLIED;
 use crate::router::TEMPLATES;
 use crate::traceparent::given;
 
@@ -28,7 +29,9 @@ pub(crate) async fn observe(State(app): State<SharedApp>, mut request: Request, 
     }
     let response = next.run(request).await;
     let status = response.status();
-    app.metrics.answered(&method, route, status, begun.elapsed());
+    // How long a client has waited because it wished to says nothing of the gateway.
+    let waited = response.headers().contains_key(APPLIED);
+    app.metrics.answered(&method, route, status, (!waited).then(|| begun.elapsed()));
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         let of = span.context().or(parent);
         let trace_id = of.map(|of| tracing::field::display(of.trace_id()));

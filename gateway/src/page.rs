@@ -32,3 +32,20 @@ impl AskedPage {
         Ok(AskedPage { after, limit })
     }
 }
+
+/// The longest text that a list can be narrowed by, in bytes.
+const LONGEST_CHOICE: usize = 253;
+
+/// A text that a list is narrowed by.
+///
+/// # Errors
+/// When nothing could ever match it, which is likelier a slip than meant.
+pub(crate) fn choice(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
+    match &text {
+        Some(given) if given.is_empty() || given.len() > LONGEST_CHOICE || given.contains('\0') => {
+            let detail = format!("{name} must have 1 to {LONGEST_CHOICE} bytes and no NUL character.");
+            Err(Problem::new(Code::InvalidQuery, detail))
+        }
+        _ => Ok(text),
+    }
+}

@@ -56,6 +56,11 @@ pub(crate) enum Code {
     Internal,
     DatabaseUnavailable,
     TooManyStreams,
+    TooManyWatchers,
+    PreconditionFailed,
+    InvalidIdempotencyKey,
+    IdempotencyKeyReused,
+    RequestInProgress,
 }
 
 impl Code {
@@ -104,6 +109,11 @@ impl Code {
             Code::Internal => "internal",
             Code::DatabaseUnavailable => "database_unavailable",
             Code::TooManyStreams => "too_many_streams",
+            Code::TooManyWatchers => "too_many_watchers",
+            Code::PreconditionFailed => "precondition_failed",
+            Code::InvalidIdempotencyKey => "invalid_idempotency_key",
+            Code::IdempotencyKeyReused => "idempotency_key_reused",
+            Code::RequestInProgress => "request_in_progress",
         }
     }
 
@@ -112,9 +122,11 @@ impl Code {
         match self {
             Code::Unauthenticated | Code::InvalidToken => StatusCode::UNAUTHORIZED,
             Code::UnusableClaims => StatusCode::FORBIDDEN,
-            Code::MalformedJson | Code::InvalidBody | Code::InvalidId | Code::InvalidQuery => {
-                StatusCode::BAD_REQUEST
-            }
+            Code::InvalidIdempotencyKey
+            | Code::MalformedJson
+            | Code::InvalidBody
+            | Code::InvalidId
+            | Code::InvalidQuery => StatusCode::BAD_REQUEST,
             Code::Forbidden => StatusCode::FORBIDDEN,
             Code::UnknownRoute
             | Code::UnknownSubmission
@@ -123,16 +135,19 @@ impl Code {
             | Code::UnknownDeadLetter => StatusCode::NOT_FOUND,
             Code::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Code::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
-            Code::NotSubmitted | Code::AlreadySubmitted | Code::JobEnded | Code::NotFailed => {
-                StatusCode::CONFLICT
-            }
+            Code::RequestInProgress
+            | Code::NotSubmitted
+            | Code::AlreadySubmitted
+            | Code::JobEnded
+            | Code::NotFailed => StatusCode::CONFLICT,
             Code::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Code::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
             Code::UnsupportedMediaType | Code::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Code::UriTooLong => StatusCode::URI_TOO_LONG,
             Code::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Code::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            Code::InvalidContent
+            Code::IdempotencyKeyReused
+            | Code::InvalidContent
             | Code::InvalidTenant
             | Code::InvalidOwner
             | Code::InvalidPriority
@@ -148,7 +163,9 @@ impl Code {
             Code::DatabaseUnavailable
             | Code::AuthenticationUnavailable
             | Code::TooManyStreams
+            | Code::TooManyWatchers
             | Code::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+            Code::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         }
     }
 }
@@ -181,6 +198,14 @@ impl Problem {
         Problem::new(
             Code::DatabaseUnavailable,
             "The database does not answer. The request may be repeated as it is.",
+        )
+    }
+
+    /// What If-Match says does not hold.
+    pub(crate) fn changed() -> Problem {
+        Problem::new(
+            Code::PreconditionFailed,
+            "It is in another state than If-Match names. Nothing was done; look at it again.",
         )
     }
 
@@ -238,6 +263,8 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
+        } else if self.code == Code::RequestInProgress {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         if self.code == Code::QuotaExceeded {
             headers.insert(header::RETRY_AFTER, QUOTA_RETRY_AFTER_SECONDS);

@@ -11,6 +11,7 @@ use tracing::error;
 
 use crate::app::SharedApp;
 use crate::authentication::authenticate;
+use crate::idempotency::once;
 use crate::observe::observe;
 use crate::problem::{Code, Problem};
 use crate::routes::{caller, dead_letters, pools, scoring, submissions};
@@ -25,9 +26,11 @@ const SUBMIT: &str = "/api/submissions/{id}/submit";
 const JOBS: &str = "/api/scoring";
 const JOB: &str = "/api/scoring/{id}";
 const ATTEMPTS: &str = "/api/scoring/{id}/attempts";
+const JOB_EVENTS: &str = "/api/scoring/{id}/events";
 const RETRY: &str = "/api/scoring/{id}/retry";
 const BATCHES: &str = "/api/scoring/batches";
 const BATCH: &str = "/api/scoring/batches/{id}";
+const BATCH_EVENTS: &str = "/api/scoring/batches/{id}/events";
 const DEAD_LETTERS: &str = "/api/dead-letters";
 const DEAD_LETTER: &str = "/api/dead-letters/{id}";
 const REDRIVE: &str = "/api/dead-letters/{id}/redrive";
@@ -37,13 +40,15 @@ const POOL_EVENTS: &str = "/api/pools/events";
 const CALLER: &str = "/api/caller";
 
 /// Those that are shown as labels.
-pub const TEMPLATES: [&str; 17] = [
+pub const TEMPLATES: [&str; 19] = [
     JOBS,
     JOB,
     ATTEMPTS,
+    JOB_EVENTS,
     RETRY,
     BATCHES,
     BATCH,
+    BATCH_EVENTS,
     SUBMISSIONS,
     SUBMISSION,
     SUBMISSION_CONTENT,
@@ -60,16 +65,18 @@ pub const TEMPLATES: [&str; 17] = [
 /// The API.
 pub(crate) fn router(app: SharedApp) -> Router {
     Router::new()
-        .route(SUBMISSIONS, post(submissions::create))
+        .route(SUBMISSIONS, post(submissions::create).get(submissions::list))
         .route(SUBMISSION, get(submissions::show))
         .route(SUBMISSION_CONTENT, put(submissions::replace_content))
         .route(SUBMIT, post(submissions::submit))
         .route(JOBS, post(scoring::create).get(scoring::list))
         .route(JOB, get(scoring::show).delete(scoring::cancel))
         .route(ATTEMPTS, get(scoring::attempts))
+        .route(JOB_EVENTS, get(scoring::events))
         .route(RETRY, post(scoring::retry))
         .route(BATCHES, post(scoring::batches::create))
         .route(BATCH, get(scoring::batches::show))
+        .route(BATCH_EVENTS, get(scoring::batches::events))
         .route(DEAD_LETTERS, get(dead_letters::list))
         .route(DEAD_LETTER, get(dead_letters::show))
         .route(REDRIVE, post(dead_letters::redrive))
@@ -79,6 +86,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
         .route(CALLER, get(caller::show))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn_with_state(app.clone(), once))
         .layer(middleware::from_fn_with_state(app.clone(), rate_limit::by_subject))
         .layer(middleware::from_fn_with_state(app.clone(), authenticate))
         .merge(ui::router().method_not_allowed_fallback(wrong_method))

@@ -2,9 +2,12 @@
 
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::middleware;
+use domain::LeaseSettings;
+use queue::{Announcer, Queue};
 use runtime::{Health, Outage, Shutdown, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
@@ -18,6 +21,8 @@ use crate::accept::Acceptor;
 use crate::app::App;
 use crate::authentication::Authentication;
 use crate::cluster::Cluster;
+use crate::events::{Hub, listen, look_at_batches, look_at_jobs};
+use crate::idempotency::forget;
 use crate::leaving::leave_when_stopping;
 use crate::metrics::Metrics;
 use crate::overload::Overload;
@@ -100,6 +105,9 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     let queues = settings.redis_url.as_deref().map(pools::queues_at).transpose().context("--redis-url")?;
     let watched = Pools::new(settings.pools.clone(), shutdown.clone());
     background.spawn(watched.clone().sample(store.clone(), queues));
+    let hub = start_hub(&settings, &store, &postgres, &metrics, &mut background)?;
+
+    background.spawn(forget(store.clone(), settings.idempotency.idempotency_ttl));
 
     let trusted_proxies = settings.proxies.trusted_proxies.clone();
     let rate_limits = RateLimits::start(
@@ -123,6 +131,8 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         record: store.clone(),
         acceptor: Acceptor::start(store.clone(), deadline, recorded.clone(), postgres, metrics.clone()),
         recorded,
+        hub,
+        shutdown: shutdown.clone(),
         pools: settings.pools.clone(),
         watched,
         body_limit: settings.body_limit,
@@ -162,6 +172,32 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     timeout_at(grace_ends, store.close()).await.ok();
     info!("stopped");
     Ok(())
+}
+
+/// Starts what tells those who wait of changes.
+fn start_hub(
+    settings: &Settings,
+    store: &Store,
+    postgres: &Arc<Outage>,
+    metrics: &Metrics,
+    background: &mut JoinSet<()>,
+) -> anyhow::Result<Hub> {
+    let redis = settings.redis_url.as_deref().filter(|url| !url.is_empty());
+    // Leases are for those who claim: nothing is claimed here.
+    let lease = LeaseSettings::renewed_by_thirds(Duration::from_secs(30))?;
+    let queue = redis.map(|url| Queue::connect(url, lease)).transpose().context("--redis-url")?;
+    let hub =
+        Hub::new(settings.events.watchers, queue.clone().map(Announcer::start), metrics.watchers.clone());
+    match (queue, settings.pools.first()) {
+        (Some(queue), Some(pool)) => {
+            let redis = Outage::shown_by("Redis", metrics.away("redis"));
+            background.spawn(listen(queue.listener(pool.clone()), hub.clone(), redis));
+        }
+        _ => info!("without ASSAY_REDIS_URL, those who wait learn of changes within a second"),
+    }
+    background.spawn(look_at_jobs(hub.clone(), store.clone(), postgres.clone()));
+    background.spawn(look_at_batches(hub.clone(), store.clone(), postgres.clone()));
+    Ok(hub)
 }
 
 /// Waits for one of these to panic; those that end otherwise have done what they were for.

@@ -12,6 +12,8 @@ use store::{DatabaseFlags, PooledMigration};
 use crate::QuotaFlags;
 use crate::authentication::{AuthenticationContradiction, AuthenticationFlags};
 use crate::cross_origin::CrossOriginArgs;
+use crate::events::EventFlags;
+use crate::idempotency::IdempotencyFlags;
 use crate::overload::{OverloadArgs, OverloadContradiction};
 use crate::proxies::ProxyArgs;
 use crate::rate_limit::RateLimitArgs;
@@ -91,6 +93,12 @@ pub struct Settings {
     /// How many active jobs a tenant may have.
     #[command(flatten)]
     pub quota: QuotaFlags,
+    /// Who may wait for what.
+    #[command(flatten)]
+    pub events: EventFlags,
+    /// Requests with an `Idempotency-Key`.
+    #[command(flatten)]
+    pub idempotency: IdempotencyFlags,
     /// How to log.
     #[command(flatten)]
     pub telemetry: Telemetry,
@@ -128,6 +136,9 @@ pub enum Contradiction {
     /// Only one can listen there.
     #[error("ASSAY_LISTEN and ASSAY_METRICS_ADDR are both {0}")]
     SameAddress(SocketAddr),
+    /// Keys would be forgotten while their requests are being served.
+    #[error("ASSAY_IDEMPOTENCY_TTL is {0:?}: at least 5m are needed")]
+    ShortIdempotency(Duration),
     /// It cannot be a namespace.
     #[error("ASSAY_NAMESPACE {0:?} cannot name a namespace: use 1 to 63 of a-z, 0-9 and '-'")]
     Namespace(String),
@@ -163,6 +174,9 @@ impl Settings {
         }
         if self.body_limit < 1024 {
             return Err(Contradiction::SmallBody(self.body_limit));
+        }
+        if self.idempotency.idempotency_ttl < Duration::from_secs(300) {
+            return Err(Contradiction::ShortIdempotency(self.idempotency.idempotency_ttl));
         }
         if self.listen == self.metrics_addr && self.listen.port() != 0 {
             return Err(Contradiction::SameAddress(self.listen));
@@ -213,6 +227,7 @@ mod tests {
         assert!(matches!(refused(&["--drain-grace", "4s"]), Contradiction::ShortGrace { .. }));
         assert!(matches!(refused(&["--request-timeout", "0s"]), Contradiction::NoTime(_)));
         assert_eq!(refused(&["--body-limit", "10"]), Contradiction::SmallBody(10));
+        assert!(matches!(refused(&["--idempotency-ttl", "1m"]), Contradiction::ShortIdempotency(_)));
         assert!(matches!(refused(&["--metrics-addr", "0.0.0.0:8080"]), Contradiction::SameAddress(_)));
         assert!(matches!(refused(&["--namespace", "A/B"]), Contradiction::Namespace(_)));
         assert!(matches!(refused(&["--pools", "a,b,a"]), Contradiction::PoolTwice(_)));

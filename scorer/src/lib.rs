@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use domain::Pool;
-use queue::Queue;
+use queue::{Announcer, Queue};
 use runtime::{Health, Outage, Shutdown, in_full, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
@@ -117,9 +117,10 @@ pub async fn run_with(
     let held = Held::default();
     metrics.slots.set(i64::try_from(settings.concurrency).unwrap_or(i64::MAX));
     let slots = Slots::new(settings.concurrency, metrics.running.clone());
+    let told = (settings.pool.clone(), Announcer::start(queue.clone()));
     let attempts = Arc::new(Attempts {
         leases: Leases::new(queue, settings.pool, &metrics),
-        records: Records::new(store, settings.name, last_call.clone(), &metrics),
+        records: Records::new(store, settings.name, told, last_call.clone(), &metrics),
         held: held.clone(),
         rubrics: Rubrics::default(),
         engine,

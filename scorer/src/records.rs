@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::report::Report;
-use domain::{Claim, Epoch};
+use domain::{Claim, Epoch, Pool};
+use queue::Announcer;
 use runtime::{GroupCommit, GroupCommitError, Outage, in_full};
 use store::{Ending, FinishRequest, Finished, InvalidItem, StartRequest, Started, Store, StoreError, Tenure};
 use tokio::time::sleep;
@@ -28,6 +29,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) struct Records {
     store: Store,
     scorer: String,
+    pool: Pool,
+    announcer: Announcer,
     outage: Arc<Outage>,
     /// The process is about to end: Postgres is waited for no longer.
     last_call: CancellationToken,
@@ -42,6 +45,7 @@ impl Records {
     pub(crate) fn new(
         store: Store,
         scorer: String,
+        (pool, announcer): (Pool, Announcer),
         last_call: CancellationToken,
         metrics: &Metrics,
     ) -> Records {
@@ -60,7 +64,7 @@ impl Records {
                 async move { noted(&outage, together_or_apart(&requests, |some| store.finish(some)).await) }
             }
         });
-        Records { store, scorer, outage, last_call, starts, finishes }
+        Records { store, scorer, pool, announcer, outage, last_call, starts, finishes }
     }
 
     /// Starts the attempt; `expired` is the epoch of the job's last lease when that is known to have run out. `None` when
@@ -68,7 +72,11 @@ impl Records {
     pub(crate) async fn start(&self, holding: &Holding, expired: Epoch) -> Option<Started> {
         let Claim { job, epoch } = holding.claim;
         let request = StartRequest { job, epoch, expired, scorer: self.scorer.clone() };
-        self.patiently(holding, || self.starts.submit(request.clone())).await
+        let started = self.patiently(holding, || self.starts.submit(request.clone())).await;
+        if let Some(Started::Started { .. } | Started::Exhausted { .. }) = &started {
+            self.announcer.announce(&self.pool, job);
+        }
+        started
     }
 
     /// Ends the attempt. `None` as for [`Records::start`].
@@ -79,7 +87,11 @@ impl Records {
     ) -> Option<Result<Finished, InvalidItem>> {
         let Claim { job, epoch } = holding.claim;
         let request = FinishRequest { job, epoch, ending };
-        self.patiently(holding, || self.finishes.submit(request.clone())).await
+        let finished = self.patiently(holding, || self.finishes.submit(request.clone())).await;
+        if let Some(Ok(Finished::Recorded { .. })) = &finished {
+            self.announcer.announce(&self.pool, job);
+        }
+        finished
     }
 
     /// Reads a rubric's spec. The outer `None` as for [`Records::start`], the inner when there is no such rubric.

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, PubSub};
 use redis::io::tcp::TcpSettings;
 use redis::{AsyncConnectionConfig, Client, ConnectionInfo, RedisError};
 use tokio::task::JoinSet;
@@ -53,7 +53,23 @@ impl Deployment {
         key: &str,
         referred_to: Option<Node>,
     ) -> Result<MultiplexedConnection, RedisError> {
-        let server = match &self.address {
+        dial_primary(self.primary(key, referred_to).await?).await
+    }
+
+    /// A new connection to it that hears what is published there, which takes as long as it takes.
+    ///
+    /// # Errors
+    /// When nobody knows the primary, or it is away.
+    pub(crate) async fn subscribe(&self, key: &str, channel: &str) -> Result<PubSub, RedisError> {
+        let client = Client::open(self.primary(key, None).await?)?;
+        let mut connection = client.get_async_pubsub().await?;
+        connection.subscribe(channel).await?;
+        Ok(connection)
+    }
+
+    /// Where the primary is that has the key.
+    async fn primary(&self, key: &str, referred_to: Option<Node>) -> Result<ConnectionInfo, RedisError> {
+        Ok(match &self.address {
             Address::Single(server) => server.clone(),
             Address::Cluster { seeds } => match referred_to {
                 Some(node) => node.login(&seeds[0]),
@@ -64,8 +80,7 @@ impl Deployment {
                 let view = newest(questions, "no sentinel names the primary").await?;
                 address::at(login, &view.host, view.port)
             }
-        };
-        dial_primary(server).await
+        })
     }
 
     /// The node of a cluster that has the slot of the key.

@@ -24,6 +24,7 @@
 //! any time: see [`Queue::is_current`].
 
 mod address;
+mod changes;
 mod claims;
 mod cluster;
 mod deployment;
@@ -40,6 +41,7 @@ mod sentinel;
 mod waiter;
 mod waiting;
 
+pub use changes::{Announcer, Change, Heard, Listener};
 pub use depth::Depth;
 pub use domain::queue_rules::{Adopt, Adoption, Claimed, Enqueue, Release, Renewal};
 pub use error::QueueError;

@@ -80,6 +80,10 @@ impl Queue {
         links.entry(key).or_insert_with_key(new).clone()
     }
 
+    pub(crate) fn deployment(&self) -> &Deployment {
+        &self.shared.deployment
+    }
+
     pub(crate) fn scripts(&self) -> &Scripts {
         &self.shared.scripts
     }

@@ -17,6 +17,7 @@ impl Script {
 
 #[derive(Debug)]
 pub(crate) struct Scripts {
+    pub(crate) announce: Script,
     pub(crate) enqueue: Script,
     pub(crate) claim: Script,
     pub(crate) renew: Script,
@@ -36,6 +37,7 @@ pub(crate) struct Scripts {
 impl Scripts {
     pub(crate) fn new() -> Scripts {
         Scripts {
+            announce: Script::new("announce", ANNOUNCE),
             enqueue: Script::new("enqueue", ENQUEUE),
             claim: Script::new("claim", CLAIM),
             renew: Script::new("renew", RENEW),
@@ -54,6 +56,7 @@ impl Scripts {
     }
 }
 
+const ANNOUNCE: &str = concat!("#!lua flags=allow-oom\n", include_str!("scripts/announce.lua"));
 const ENQUEUE: &str =
     concat!("#!lua\n", include_str!("scripts/prelude.lua"), include_str!("scripts/enqueue.lua"));
 const CLAIM: &str = concat!(

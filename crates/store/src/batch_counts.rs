@@ -12,6 +12,8 @@ use crate::columns;
 /// How a batch stands, counted from its members.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BatchCounts {
+    /// The sum of the members' versions: it rises with every change of any of them.
+    pub version: i64,
     /// Waiting.
     pub queued: u32,
     /// Being scored.
@@ -58,7 +60,7 @@ macro_rules! batch_counts {
     ($members:expr) => {
         concat!(
             "CROSS JOIN LATERAL (
-  SELECT count(*) FILTER (WHERE m.status = 'QUEUED')::integer AS queued,
+  SELECT coalesce(sum(m.version), 0)::bigint AS version, count(*) FILTER (WHERE m.status = 'QUEUED')::integer AS queued,
     count(*) FILTER (WHERE m.status = 'RUNNING')::integer AS running,
     count(*) FILTER (WHERE m.status = 'DONE')::integer AS done,
     count(*) FILTER (WHERE m.status = 'ERROR')::integer AS error,
@@ -95,6 +97,7 @@ impl FromRow<'_, PgRow> for BatchCounts {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let Json(failures) = row.try_get("failures")?;
         Ok(BatchCounts {
+            version: row.try_get("version")?,
             queued: columns::count(row, "queued")?,
             running: columns::count(row, "running")?,
             done: columns::count(row, "done")?,

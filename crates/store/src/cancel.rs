@@ -38,6 +38,8 @@ pub enum Cancelled {
         /// How.
         status: JobStatus,
     },
+    /// It is in another state than it was to be in.
+    Changed,
     /// There is no such job.
     NotFound,
 }
@@ -53,14 +55,17 @@ pub struct CancelledJob {
 
 const CANCEL: &str = "
 WITH item AS (
-  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS t (job, actor, reason, ord)
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[])
+    WITH ORDINALITY AS t (job, actor, reason, expected, ord)
 ), held AS (
-  SELECT j.id, j.tenant, j.status, j.pool, j.error_code, j.attempt, j.lease_epoch, j.scorer, j.created_at, j.started_at
-  FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job]) AND j.tenant = coalesce($4, j.tenant)
-    AND ($5::text IS NULL OR j.owner = $5)
+  SELECT j.id, j.tenant, j.status, j.version, j.pool, j.error_code, j.attempt, j.lease_epoch, j.scorer, j.created_at,
+    j.started_at
+  FROM item i JOIN scoring_jobs j ON j.id = ANY (ARRAY[i.job]) AND j.tenant = coalesce($5, j.tenant)
+    AND ($6::text IS NULL OR j.owner = $6)
   ORDER BY i.job FOR NO KEY UPDATE OF j
 ), decided AS (
-  SELECT i.ord, i.job, i.actor, i.reason, h.*, h.status IN ('QUEUED', 'RUNNING') AS active,
+  SELECT i.ord, i.job, i.actor, i.reason, h.*,
+    h.status IN ('QUEUED', 'RUNNING') AND h.version = coalesce(i.expected, h.version) AS active,
     format('Cancelled by %s: %s', i.actor, i.reason) AS words,
     greatest(now(), h.created_at, h.started_at) AS ended_at
   FROM item i LEFT JOIN held h ON h.id = i.job
@@ -68,14 +73,14 @@ WITH item AS (
   INSERT INTO scoring_attempts (job_id, lease_epoch, attempt, scorer, started_at, ended_at, outcome, error_code,
     message)
   SELECT id, lease_epoch, attempt, scorer, started_at, ended_at, 'cancelled', 'cancelled', words
-  FROM decided WHERE status = 'RUNNING'
+  FROM decided WHERE status = 'RUNNING' AND active
 ), counted AS (
   INSERT INTO tenant_active_jobs (tenant, jobs) SELECT tenant, -count(*) FROM decided WHERE active GROUP BY tenant
 ), logged AS (
   INSERT INTO audit_log (actor, action, job_id, detail)
   SELECT actor, 'cancel', id, jsonb_build_object('reason', reason, 'was', status) FROM decided WHERE active
 ), changed AS (
-  UPDATE scoring_jobs j SET status = 'ERROR', version = version + 1, error_code = 'cancelled',
+  UPDATE scoring_jobs j SET status = 'ERROR', version = j.version + 1, error_code = 'cancelled',
     error_message = d.reason, feedback = d.words, completed_at = d.ended_at,
     resource_kind = coalesce(resource_kind, 'none')
   FROM decided d WHERE j.id = ANY (ARRAY[d.id]) AND d.active
@@ -93,6 +98,8 @@ impl FromRow<'_, PgRow> for Cancelled {
             Cancelled::Cancelled { pool: columns::pool(row, "pool")? }
         } else if status == JobStatus::Error && by_cancel {
             Cancelled::AlreadyCancelled { pool: columns::pool(row, "pool")? }
+        } else if status.is_active() {
+            Cancelled::Changed
         } else {
             Cancelled::AlreadyEnded { status }
         })
@@ -115,6 +122,23 @@ impl Store {
     /// # Errors
     /// When Postgres does not answer.
     pub async fn cancel(&self, requests: &[CancelRequest]) -> Result<Vec<Cancelled>, StoreError> {
+        self.cancel_in(requests, None).await
+    }
+
+    /// Cancels a job if it is in the state of this version.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn cancel_if(&self, request: &CancelRequest, version: i64) -> Result<Cancelled, StoreError> {
+        let answer = self.cancel_in(std::slice::from_ref(request), Some(version)).await?.pop();
+        Ok(answer.unwrap_or(Cancelled::NotFound))
+    }
+
+    async fn cancel_in(
+        &self,
+        requests: &[CancelRequest],
+        version: Option<i64>,
+    ) -> Result<Vec<Cancelled>, StoreError> {
         let mut answers = vec![Cancelled::NotFound; requests.len()];
         for round in rounds(requests.iter().map(|request| request.job)) {
             let asked = || round.iter().map(|at| &requests[*at]);
@@ -122,10 +146,12 @@ impl Store {
             let actors: Vec<String> = asked().map(|request| without_nul(&request.by).into_owned()).collect();
             let reasons: Vec<String> =
                 asked().map(|request| without_nul(&request.reason).into_owned()).collect();
+            let expected = vec![version; jobs.len()];
             let query = sqlx::query_as(CANCEL)
                 .bind(jobs)
                 .bind(actors)
                 .bind(reasons)
+                .bind(expected)
                 .bind(self.scope.tenant())
                 .bind(self.scope.owner());
             let cancelled = self.all(query).await?;
@@ -186,7 +212,7 @@ impl Store {
             Cancelled::Cancelled { pool } | Cancelled::AlreadyCancelled { pool } => {
                 Some(CancelledJob { job, pool })
             }
-            Cancelled::AlreadyEnded { .. } | Cancelled::NotFound => None,
+            Cancelled::AlreadyEnded { .. } | Cancelled::Changed | Cancelled::NotFound => None,
         };
         Ok(jobs.into_iter().zip(answers).filter_map(cancelled).collect())
     }

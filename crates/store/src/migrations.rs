@@ -20,7 +20,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 16] = files! {
+const FILES: [(&str, &str, &str); 18] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -36,6 +36,8 @@ const FILES: [(&str, &str, &str); 16] = files! {
     "0013" "history"
     "0014" "tenancy"
     "0015" "quotas"
+    "0016" "lists"
+    "0017" "idempotency"
     "0020" "scored"
 };
 

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use domain::{Claim, Epoch, Knobs, Pool};
+use domain::{Claim, Epoch, JobStatus, Knobs, Pool};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Row};
 use uuid::Uuid;
 
 use crate::scope;
 use crate::{
-    BatchOrigin, CancelRequest, DeadLetterFilter, Ending, FinishRequest, JobFilter, MirroredJob,
-    MutableKnobs, NewBatch, NewJob, Quota, Redrive, RedriveOrder, ResourceRef, ResourceRequest, RetryRequest,
-    RowSecurity, Scope, Settings, StartRequest, Store,
+    BatchOrigin, CancelRequest, DeadLetterFilter, Ending, FinishRequest, IdempotencyKey, JobFilter,
+    KeptAnswer, MirroredJob, MutableKnobs, NewBatch, NewJob, Quota, Redrive, RedriveOrder, ResourceRef,
+    ResourceRequest, RetryRequest, RowSecurity, Scope, Settings, StartRequest, Store, SubmissionFilter,
 };
 
 /// 20,000 jobs that have ended and 2,000 that wait, none of them older than the others by its id.
@@ -28,6 +28,8 @@ INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version)
 INSERT INTO scoring_unqueued (job_id) SELECT id FROM scoring_jobs WHERE completed_at IS NULL;
 INSERT INTO scoring_attempts SELECT id, 1, 1, 's', now(), now(), 'done' FROM scoring_jobs WHERE score IS NOT NULL
   ON CONFLICT DO NOTHING;
+INSERT INTO idempotency_keys (tenant, subject, key, request, new_id)
+  SELECT 'default', 'someone', id::text, '', id FROM submissions;
 INSERT INTO audit_log (actor, action, job_id) SELECT 'someone', 'cancel', id FROM scoring_jobs";
 
 /// What autovacuum may have come to know before the load, and after it.
@@ -74,7 +76,14 @@ async fn every_statement_uses_an_index(statistics: Statistics) -> Result<()> {
     store.ensure_builtin_rubrics().await?;
     // The store's own sessions go on as they are, with whatever plans they keep.
     let mut by_hand = PgConnection::connect(&url).await?;
-    for table in ["submissions", "scoring_jobs", "scoring_attempts", "scoring_unqueued", "audit_log"] {
+    for table in [
+        "submissions",
+        "scoring_jobs",
+        "scoring_attempts",
+        "scoring_unqueued",
+        "audit_log",
+        "idempotency_keys",
+    ] {
         let off = format!("ALTER TABLE {table} SET (autovacuum_enabled = off)");
         by_hand.execute(AssertSqlSafe(off)).await?;
     }
@@ -156,8 +165,8 @@ fn walk_of_everything<'p>(plan: &'p str, leading: &HashMap<String, String>) -> O
 
 async fn leading_columns(connection: &mut PgConnection) -> Result<HashMap<String, String>> {
     const LEADING: &str = "
-      SELECT c.relname::text, a.attname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]";
+      SELECT c.relname::text, pg_get_indexdef(i.indexrelid, 1, TRUE)
+      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid";
     let rows: Vec<(String, String)> = sqlx::query_as(LEADING).persistent(false).fetch_all(connection).await?;
     Ok(rows.into_iter().collect())
 }
@@ -165,7 +174,7 @@ async fn leading_columns(connection: &mut PgConnection) -> Result<HashMap<String
 async fn prepared(connection: &mut PgConnection) -> Result<Vec<(String, String, Vec<String>)>> {
     const PREPARED: &str = "
       SELECT name, statement, parameter_types::text[] FROM pg_prepared_statements
-      WHERE statement ~ '(scoring_|submissions|audit_log)'";
+      WHERE statement ~ '(scoring_|submissions|audit_log|idempotency_keys)'";
     Ok(sqlx::query_as(PREPARED).persistent(false).fetch_all(connection).await?)
 }
 
@@ -254,8 +263,7 @@ async fn call_everything(store: &Store) -> Result<()> {
     store.job(job).await?;
     store.attempts(job).await?;
     store.actions(job).await?;
-    store.jobs(&JobFilter { submission_id: Some(submission), ..JobFilter::default() }, None, 10).await?;
-    store.jobs(&JobFilter { tenant: Some("default".to_owned()), ..JobFilter::default() }, None, 10).await?;
+    call_lists(store, submission).await?;
     let again = Uuid::now_v7();
     let by = "someone".to_owned();
     let retry = RetryRequest { job, new_id: again, by: by.clone(), traceparent: None };
@@ -271,10 +279,13 @@ async fn call_everything(store: &Store) -> Result<()> {
     store.active_jobs(&["default".to_owned()], 10).await?;
     store.job(Uuid::now_v7()).await?;
     store.attempts(Uuid::now_v7()).await?;
+    store.job_version(job).await?;
+    store.jobs_in_full(&[job]).await?;
+    store.submission_revision(submission).await?;
+    call_with_key(store).await?;
     call_for_batch(store, submission).await
 }
 
-/// What is done for a caller, by a store that is confined to what they see. Only scorers start and finish.
 async fn call_for_a_caller(store: &Store, scorer: &Store) -> Result<()> {
     let submit = async || {
         let id = Uuid::now_v7();
@@ -301,8 +312,9 @@ async fn call_for_a_caller(store: &Store, scorer: &Store) -> Result<()> {
     let cancel = |job| CancelRequest { job, by: "ann".to_owned(), reason: "enough".to_owned() };
     store.cancel(&[cancel(job)]).await?;
     store.attempts(job).await?;
-    store.jobs(&JobFilter::default(), None, 10).await?;
-    store.jobs(&JobFilter { submission_id: Some(submission_id), ..JobFilter::default() }, None, 10).await?;
+    call_lists(store, submission_id).await?;
+    store.job_version(job).await?;
+    store.submission_revision(submission_id).await?;
     store.dead_letters(&DeadLetterFilter::default(), None, 10).await?;
     store.dead_letter(job).await?.context("the dead letter")?;
     let redrive = Redrive { job, new_id: Uuid::now_v7() };
@@ -323,8 +335,45 @@ async fn call_for_a_caller(store: &Store, scorer: &Store) -> Result<()> {
     };
     store.accept_batch(&batch).await?;
     store.batch(batch.id).await?.context("the batch")?;
+    store.batch_version(batch.id).await?;
     store.job(Uuid::now_v7()).await?;
     store.attempts(Uuid::now_v7()).await?;
+    Ok(())
+}
+
+async fn call_with_key(store: &Store) -> Result<()> {
+    let of = |key: Uuid| IdempotencyKey {
+        tenant: "default".to_owned(),
+        subject: "someone".to_owned(),
+        key: key.to_string(),
+    };
+    let (key, claim) = (of(Uuid::now_v7()), Uuid::new_v4());
+    store.claim_key(&key, b"", Uuid::now_v7(), claim).await?;
+    store.release_key(&key, claim).await?;
+    store.claim_key(&key, b"", Uuid::now_v7(), claim).await?;
+    let answer = KeptAnswer { status: 202, content_type: None, location: None, body: Vec::new() };
+    store.keep_answer(&key, claim, &answer).await?;
+    store.claim_key(&key, b"", Uuid::now_v7(), claim).await?;
+    store.drop_keys(Duration::from_secs(100_000_000), 10).await?;
+    Ok(())
+}
+
+async fn call_lists(store: &Store, id: Uuid) -> Result<()> {
+    let all = JobFilter::default;
+    for filter in [
+        JobFilter { submission_id: Some(id), ..all() },
+        JobFilter { batch_id: Some(id), ..all() },
+        JobFilter { tenant: Some("default".to_owned()), ..all() },
+        JobFilter { status: Some(JobStatus::Running), ..all() },
+        JobFilter { search: Some(id.to_string()), ..all() },
+        all(),
+    ] {
+        store.jobs(&filter, None, 10).await?;
+    }
+    let of_tenant = SubmissionFilter { tenant: Some("default".to_owned()), ..SubmissionFilter::default() };
+    for filter in [of_tenant, SubmissionFilter::default()] {
+        store.submissions(&filter, None, 10).await?;
+    }
     Ok(())
 }
 
@@ -346,6 +395,8 @@ async fn call_for_batch(store: &Store, submission: Uuid) -> Result<()> {
     store.apply_batch_knobs(batch, knobs).await?;
     store.batches_changed(10).await?;
     store.batch(batch).await?;
+    store.batch_version(batch).await?;
+    store.batches_of(&[submission], &[batch]).await?;
     store.cancel_batch(batch, "someone", "enough").await?;
     let loose = Uuid::now_v7();
     store

@@ -1,19 +1,14 @@
 //! Showing jobs, batches and attempts.
 
-use std::fmt;
-use std::str::FromStr;
-
-use domain::{AttemptOutcome, BatchId, Epoch, ErrorCode, JobId, JobStatus, SubmissionId};
+use domain::{AttemptOutcome, BatchId, Epoch, ErrorCode, JobId};
 use jiff::Timestamp;
-use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
 use crate::batch_counts::{batch_counts, batch_failures};
 use crate::batches::batch_columns;
-use crate::history::history_row;
 use crate::row::job_columns;
-use crate::{BatchCounts, BatchRow, JobRow, Scope, Store, StoreError, columns};
+use crate::{BatchCounts, BatchRow, JobRow, Store, StoreError, Version, columns};
 
 /// A job with the results of the single criteria.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,55 +19,20 @@ pub struct JobDetail {
     pub result: Option<serde_json::Value>,
 }
 
-/// Which jobs to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct JobFilter {
-    /// Only those of this submission.
-    pub submission_id: Option<SubmissionId>,
-    /// Only those in this status.
-    pub status: Option<JobStatus>,
-    /// Only those of this tenant.
-    pub tenant: Option<String>,
-}
-
-/// Where a page of the list ended. As text it is opaque to clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cursor {
-    pub(crate) at: Timestamp,
-    pub(crate) id: JobId,
-}
-
-/// The text is not a cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is not a cursor from an earlier page")]
-pub struct InvalidCursor;
-
-impl fmt::Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:x}-{}", self.at.as_microsecond(), self.id.simple())
+impl JobDetail {
+    /// Which state of the job this is.
+    pub fn version(&self) -> Version {
+        let JobRow { version: number, priority, status, .. } = &self.job;
+        Version { number: *number, priority: priority.get(), ended: !status.is_active() }
     }
 }
 
-impl FromStr for Cursor {
-    type Err = InvalidCursor;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (microseconds, id) = text.split_once('-').ok_or(InvalidCursor)?;
-        let microseconds = i64::from_str_radix(microseconds, 16).map_err(|_| InvalidCursor)?;
-        Ok(Cursor {
-            at: Timestamp::from_microsecond(microseconds).map_err(|_| InvalidCursor)?,
-            id: id.parse().map_err(|_| InvalidCursor)?,
-        })
+impl BatchDetail {
+    /// Which state of the batch this is.
+    pub fn version(&self) -> Version {
+        let (number, ended) = (self.counts.version, self.counts.is_complete());
+        Version { number, priority: self.batch.knobs.priority.get(), ended }
     }
-}
-
-/// A page of a list of jobs.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JobPage {
-    /// The jobs, newest first.
-    pub jobs: Vec<JobRow>,
-    /// Where the next page begins, if there is one.
-    pub next: Option<Cursor>,
 }
 
 /// A batch with the counts of its members.
@@ -139,38 +99,17 @@ const JOB: &str = concat!(
   AND ($2::text IS NULL OR j.tenant = $2) AND ($3::text IS NULL OR j.owner = $3)"
 );
 
-// Each list has an index in its order, which a single statement with optional conditions could not use.
-macro_rules! list {
-    ($condition:literal) => {
-        concat!(
-            "SELECT ",
-            job_columns!(),
-            " FROM scoring_jobs j WHERE ",
-            $condition,
-            " AND ($2::text IS NULL OR j.status = $2)
-  AND ($3::text IS NULL OR j.tenant = $3)
-  AND (j.created_at, j.id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, $6::uuid))
-  AND ($8::text IS NULL OR j.tenant = $8) AND ($9::text IS NULL OR j.owner = $9)
-ORDER BY j.created_at DESC, j.id DESC LIMIT $7"
-        )
-    };
-}
-
-const OF_SUBMISSION: &str = list!("j.submission_id = $1");
-const OF_OWNER: &str = list!("$1::uuid IS NULL AND j.tenant = $8 AND j.owner = $9");
-const OF_TENANT: &str = list!("$1::uuid IS NULL AND j.tenant = coalesce($8, $3)");
-const OF_ALL: &str = list!("$1::uuid IS NULL");
-
 // Only where a batch is shown: those that have a resource have none of their members in the history.
 macro_rules! members {
     () => {
         concat!(
             "(SELECT * FROM scoring_jobs WHERE batch_id = b.id UNION ALL SELECT j.* FROM ",
-            history_row!(),
+            crate::history::history_row!(),
             " WHERE h.batch_id = b.id)"
         )
     };
 }
+pub(crate) use members;
 
 const BATCH: &str = concat!(
     "SELECT ",
@@ -202,42 +141,6 @@ impl Store {
         }
     }
 
-    /// A page of jobs, newest first, without those in the history.
-    ///
-    /// # Errors
-    /// When Postgres does not answer.
-    pub async fn jobs(
-        &self,
-        filter: &JobFilter,
-        after: Option<Cursor>,
-        limit: u32,
-    ) -> Result<JobPage, StoreError> {
-        let statement = match (filter, &self.scope) {
-            (JobFilter { submission_id: Some(_), .. }, _) => OF_SUBMISSION,
-            (_, Scope::Owner { .. }) => OF_OWNER,
-            (_, Scope::Tenant(_)) | (JobFilter { tenant: Some(_), .. }, _) => OF_TENANT,
-            _ => OF_ALL,
-        };
-        let limit = limit.max(1);
-        let query = sqlx::query_as(statement)
-            .bind(filter.submission_id)
-            .bind(filter.status.map(JobStatus::as_str))
-            .bind(filter.tenant.as_deref())
-            .bind(after.map(|cursor| cursor.at.to_sqlx()))
-            .bind(after.map(|cursor| cursor.id))
-            .bind(JobId::max())
-            // One more tells whether there is a next page.
-            .bind(i64::from(limit) + 1)
-            .bind(self.scope.tenant())
-            .bind(self.scope.owner());
-        let mut jobs: Vec<JobRow> = self.all(query).await?;
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = jobs.len() > limit;
-        jobs.truncate(limit);
-        let next = jobs.last().filter(|_| more).map(|job| Cursor { at: job.created_at, id: job.id });
-        Ok(JobPage { jobs, next })
-    }
-
     /// One batch.
     ///
     /// # Errors
@@ -255,25 +158,5 @@ impl Store {
             .all(sqlx::query_as(ATTEMPTS).bind(job).bind(self.scope.tenant()).bind(self.scope.owner()))
             .await?;
         if attempts.is_empty() { self.attempts_in_history(job).await } else { Ok(attempts) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cursor_reads_back_from_its_text() {
-        let id = JobId::from_u128(0x0190_0000_0000_7000_8000_0000_0000_0001);
-        let at = Timestamp::from_microsecond(1_790_000_000_123_456).expect("a time");
-        let cursor = Cursor { at, id };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
-    }
-
-    #[test]
-    fn anything_else_is_no_cursor() {
-        for text in ["", "-", "1", "x-00000000000000000000000000000000", "ffffffffffffffff-0", "1-2"] {
-            assert_eq!(text.parse::<Cursor>(), Err(InvalidCursor), "{text}");
-        }
     }
 }

@@ -18,6 +18,10 @@ pub enum SubmissionStatus {
 }
 
 impl SubmissionStatus {
+    pub(crate) fn of(submitted: bool) -> SubmissionStatus {
+        if submitted { SubmissionStatus::Submitted } else { SubmissionStatus::InProgress }
+    }
+
     /// The name used in Postgres and over HTTP.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +46,8 @@ pub struct SubmissionRow {
     pub content: serde_json::Value,
     /// When it was created.
     pub created_at: Timestamp,
+    /// Another one after every change.
+    pub revision: String,
 }
 
 impl FromRow<'_, PgRow> for SubmissionRow {
@@ -50,13 +56,10 @@ impl FromRow<'_, PgRow> for SubmissionRow {
             id: row.try_get("id")?,
             tenant: row.try_get("tenant")?,
             owner: row.try_get("owner")?,
-            status: if row.try_get::<bool, _>("submitted")? {
-                SubmissionStatus::Submitted
-            } else {
-                SubmissionStatus::InProgress
-            },
+            status: SubmissionStatus::of(row.try_get("submitted")?),
             content: row.try_get("content")?,
             created_at: columns::timestamp(row, "created_at")?,
+            revision: row.try_get("revision")?,
         })
     }
 }
@@ -70,6 +73,9 @@ pub enum SubmissionRefusal {
     /// It is final.
     #[error("the submission is SUBMITTED and can no longer change")]
     AlreadySubmitted,
+    /// It is in another state than it was to be in.
+    #[error("the submission is in another revision")]
+    Changed,
 }
 
 const CREATE: &str = "
@@ -79,18 +85,21 @@ ON CONFLICT (id) DO NOTHING";
 
 const REPLACE_CONTENT: &str = "
 UPDATE submissions SET content = $2::jsonb
-WHERE id = $1 AND status = 'IN_PROGRESS' AND ($3::text IS NULL OR tenant = $3) AND ($4::text IS NULL OR owner = $4)";
+WHERE id = $1 AND status = 'IN_PROGRESS' AND ($3::text IS NULL OR tenant = $3) AND ($4::text IS NULL OR owner = $4)
+  AND ($5::text IS NULL OR xmin::text = $5 OR content = $2::jsonb)";
 
 const SUBMIT: &str = "
 UPDATE submissions SET status = 'SUBMITTED'
 WHERE id = $1 AND status = 'IN_PROGRESS' AND ($2::text IS NULL OR tenant = $2) AND ($3::text IS NULL OR owner = $3)";
 
-const EXISTS: &str = "
-SELECT TRUE FROM submissions
+// Whoever changed the row last names its revision, and Postgres itself writes that down.
+const FIND: &str = "
+SELECT status = 'SUBMITTED' AS submitted, xmin::text AS revision FROM submissions
 WHERE id = $1 AND ($2::text IS NULL OR tenant = $2) AND ($3::text IS NULL OR owner = $3)";
 
 const GET: &str = "
-SELECT id, tenant, owner, status = 'SUBMITTED' AS submitted, content, created_at FROM submissions
+SELECT id, tenant, owner, status = 'SUBMITTED' AS submitted, content, created_at, xmin::text AS revision
+FROM submissions
 WHERE id = $1 AND ($2::text IS NULL OR tenant = $2) AND ($3::text IS NULL OR owner = $3)";
 
 impl Store {
@@ -121,13 +130,40 @@ impl Store {
         id: SubmissionId,
         content: &str,
     ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
+        self.replace_content_in(id, content, None).await
+    }
+
+    /// The same, if the submission is in this revision, or has this content already, by an earlier call whose answer was
+    /// lost.
+    ///
+    /// # Errors
+    /// As for [`Store::replace_content`].
+    pub async fn replace_content_if(
+        &self,
+        id: SubmissionId,
+        content: &str,
+        revision: &str,
+    ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
+        self.replace_content_in(id, content, Some(revision)).await
+    }
+
+    async fn replace_content_in(
+        &self,
+        id: SubmissionId,
+        content: &str,
+        revision: Option<&str>,
+    ) -> Result<Result<(), SubmissionRefusal>, StoreError> {
         let (tenant, owner) = (self.scope.tenant(), self.scope.owner());
-        let query = sqlx::query(REPLACE_CONTENT).bind(id).bind(content).bind(tenant).bind(owner);
+        let query =
+            sqlx::query(REPLACE_CONTENT).bind(id).bind(content).bind(tenant).bind(owner).bind(revision);
         if self.execute(query).await? == 1 {
             return Ok(Ok(()));
         }
-        let known = self.submission_exists(id).await?;
-        Ok(Err(if known { SubmissionRefusal::AlreadySubmitted } else { SubmissionRefusal::NotFound }))
+        Ok(Err(match self.submission_revision(id).await? {
+            None => SubmissionRefusal::NotFound,
+            Some((SubmissionStatus::Submitted, _)) => SubmissionRefusal::AlreadySubmitted,
+            Some((SubmissionStatus::InProgress, _)) => SubmissionRefusal::Changed,
+        }))
     }
 
     /// Makes a submission final. Doing so again is harmless; the only refusal is `NotFound`.
@@ -136,7 +172,7 @@ impl Store {
     /// When Postgres does not answer.
     pub async fn submit(&self, id: SubmissionId) -> Result<Result<(), SubmissionRefusal>, StoreError> {
         let query = sqlx::query(SUBMIT).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
-        let known = self.execute(query).await? == 1 || self.submission_exists(id).await?;
+        let known = self.execute(query).await? == 1 || self.submission_revision(id).await?.is_some();
         Ok(if known { Ok(()) } else { Err(SubmissionRefusal::NotFound) })
     }
 
@@ -149,9 +185,16 @@ impl Store {
         self.optional(query).await
     }
 
-    async fn submission_exists(&self, id: SubmissionId) -> Result<bool, StoreError> {
-        let query = sqlx::query_as(EXISTS).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
-        let row: Option<(bool,)> = self.optional(query).await?;
-        Ok(row.is_some())
+    /// Whether a submission may still change, and the revision that it is in.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn submission_revision(
+        &self,
+        id: SubmissionId,
+    ) -> Result<Option<(SubmissionStatus, String)>, StoreError> {
+        let query = sqlx::query_as(FIND).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
+        let row: Option<(bool, String)> = self.optional(query).await?;
+        Ok(row.map(|(submitted, revision)| (SubmissionStatus::of(submitted), revision)))
     }
 }

@@ -1,11 +1,13 @@
 //! `/api/submissions`
 
 mod create;
+mod list;
 mod replace_content;
 mod show;
 mod submit;
 
 pub(crate) use create::create;
+pub(crate) use list::list;
 pub(crate) use replace_content::replace_content;
 pub(crate) use show::show;
 pub(crate) use submit::submit;
@@ -54,6 +56,7 @@ impl From<SubmissionRefusal> for Problem {
             SubmissionRefusal::AlreadySubmitted => {
                 Problem::new(Code::AlreadySubmitted, "The submission is SUBMITTED and can no longer change.")
             }
+            SubmissionRefusal::Changed => Problem::changed(),
         }
     }
 }

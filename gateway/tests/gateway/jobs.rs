@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::fixture::Gateway;
 
-const DONE: &str = "UPDATE scoring_jobs SET status = 'DONE', started_at = now(), completed_at = now(), scorer = 's', \
+pub(crate) const DONE: &str = "UPDATE scoring_jobs SET status = 'DONE', started_at = now(), completed_at = now(), scorer = 's', \
                     attempt = 1, lease_epoch = 1, score = 87.5, feedback = 'Good.', result = '{\"tests\": []}', \
                     version = version + 1";
 
@@ -84,7 +84,7 @@ async fn jobs_are_listed_newest_first_page_by_page() -> Result<()> {
     let (mut listed, mut path, mut pages) = (Vec::new(), "/api/scoring?limit=2".to_owned(), 0);
     loop {
         let page = gateway.get(&path).await?;
-        assert_eq!((page.status, page.fields()), (200, vec!["items", "nextCursor"]));
+        assert_eq!((page.status, page.fields()), (200, vec!["cutShort", "items", "nextCursor"]));
         let items = page.body["items"].as_array().cloned().unwrap_or_default();
         listed.extend(items.iter().map(|item| item["job_id"].clone()));
         pages += 1;
@@ -105,6 +105,24 @@ async fn jobs_are_listed_newest_first_page_by_page() -> Result<()> {
     assert_eq!(count("status=DONE").await?, 0);
     assert_eq!(count(&format!("submissionId={}", jobs[0].1)).await?, 1);
     assert_eq!(count(&format!("submissionId={}", Uuid::now_v7())).await?, 0);
+    gateway
+        .execute("UPDATE scoring_jobs SET pool = 'gpu' WHERE id = (SELECT id FROM scoring_jobs LIMIT 1)")
+        .await?;
+    for (query, matches) in [
+        ("pool=gpu".to_owned(), 1),
+        ("pool=gpu&status=DONE".to_owned(), 0),
+        ("rubric=default&tenant=default&pool=default".to_owned(), 4),
+        ("tenant=acme".to_owned(), 0),
+        (format!("batchId={}", Uuid::now_v7()), 0),
+        (format!("q={}", jobs[1].0), 1),
+        (format!("q={}", jobs[1].1), 1),
+        (format!("q={}", &jobs[1].0.to_string().to_uppercase()[..30]), 1),
+        ("from=2020-01-01T00:00:00Z&until=2100-01-01T00:00:00Z".to_owned(), 5),
+        ("from=2100-01-01T00:00:00Z".to_owned(), 0),
+        ("until=-009999-01-02T01:59:59Z".to_owned(), 0),
+    ] {
+        assert_eq!(count(&query).await?, matches, "{query}");
+    }
     for query in [
         "limit=0",
         "limit=201",
@@ -114,8 +132,29 @@ async fn jobs_are_listed_newest_first_page_by_page() -> Result<()> {
         "cursor=x",
         "cursor=",
         "stats=DONE",
+        "batchId=x",
+        "from=yesterday",
+        "q=",
+        "pool=%00",
     ] {
         gateway.get(&format!("/api/scoring?{query}")).await?.is_problem(400, "invalid_query");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn words_of_a_failure_are_searched_whatever_their_case() -> Result<()> {
+    let gateway = Gateway::alone().await?;
+    let (job, _) = gateway.job().await?;
+    gateway.job().await?;
+    gateway.delete(&format!("/api/scoring/{job}")).await?;
+    for query in
+        ["q=ASKED+for", "q=Cancelled+by", "code=cancelled", "status=ERROR&code=cancelled&tenant=default"]
+    {
+        let page = gateway.get(&format!("/api/scoring?{query}")).await?;
+        let found: Vec<&Value> =
+            page.body["items"].as_array().into_iter().flatten().map(|item| &item["job_id"]).collect();
+        assert_eq!(found, [&json!(job)], "{query}");
     }
     Ok(())
 }

@@ -95,3 +95,35 @@ async fn a_submission_that_is_not_there_is_not_found() -> Result<()> {
     gateway.get("/api/submissions/seven").await?.is_problem(400, "invalid_id");
     Ok(())
 }
+
+#[tokio::test]
+async fn submissions_are_listed_newest_first_without_their_content() -> Result<()> {
+    let gateway = Gateway::alone().await?;
+    let mut ids = Vec::new();
+    for submit in [true, false, true] {
+        let body = json!({"content": {"code": "1"}, "submit": submit});
+        ids.push(gateway.post("/api/submissions", &body).await?.id("id")?);
+    }
+    ids.reverse();
+    let listed = async |query: &str| {
+        let page = gateway.get(&format!("/api/submissions?{query}")).await?;
+        let items = page.body["items"].as_array().cloned().unwrap_or_default();
+        anyhow::Ok(
+            items.iter().map(|item| item["id"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>(),
+        )
+    };
+    let named = |of: &[Uuid]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(listed("").await?, named(&ids));
+    assert_eq!(listed("tenant=default").await?, named(&ids));
+    assert_eq!(listed("status=IN_PROGRESS").await?, named(&ids[1..2]));
+    assert_eq!(listed("tenant=acme").await?, named(&[]));
+    assert_eq!(listed("from=2100-01-01T00:00:00Z").await?, named(&[]));
+    let first = gateway.get("/api/submissions?limit=2").await?;
+    assert_eq!(first.body["items"][0]["content"], Value::Null);
+    let cursor = first.body["nextCursor"].as_str().unwrap_or_default();
+    assert_eq!(listed(&format!("limit=2&cursor={cursor}")).await?, named(&ids[2..]));
+    for query in ["status=DONE", "limit=0", "cursor=x", "owner=me"] {
+        gateway.get(&format!("/api/submissions?{query}")).await?.is_problem(400, "invalid_query");
+    }
+    Ok(())
+}

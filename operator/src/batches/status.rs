@@ -104,6 +104,7 @@ mod tests {
 
     fn counts(queued: u32, done: u32, error: u32) -> BatchCounts {
         BatchCounts {
+            version: 0,
             queued,
             running: 0,
             done,

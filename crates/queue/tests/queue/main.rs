@@ -1,5 +1,6 @@
 //! The queue against a real Redis. One program for all of it, so that it is linked once.
 
+mod changes;
 mod cluster;
 mod contention;
 mod damage;

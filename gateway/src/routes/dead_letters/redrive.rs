@@ -2,13 +2,14 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::{JobId, JobStatus};
+use domain::JobStatus;
 use store::{Accepted, Redrive, RedriveOrder, Redriven, Refusal, Skip};
 
 use super::no_such_dead_letter;
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::extract::Id;
+use crate::idempotency::NewId;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 use crate::routes::scoring::Ticket;
@@ -18,11 +19,12 @@ use crate::traceparent::Traceparent;
 pub(crate) async fn redrive(
     State(app): State<SharedApp>,
     caller: Caller,
+    NewId(new_id): NewId,
     Id(id): Id,
     Traceparent(traceparent): Traceparent,
 ) -> Result<Response, Problem> {
     let store = app.store(&caller);
-    let redrives = [Redrive { job: id, new_id: JobId::now_v7() }];
+    let redrives = [Redrive { job: id, new_id }];
     // Whoever names a job that a person cancelled means it.
     let order = RedriveOrder { traceparent, cancelled_too: true, ..RedriveOrder::by(caller.name()) };
     let answer = repeat(|| store.redrive(&redrives, &order)).await?.pop();

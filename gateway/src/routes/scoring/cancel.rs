@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use domain::JobStatus;
 use store::{CancelRequest, Cancelled};
 
@@ -9,24 +11,41 @@ use super::no_such_job;
 use super::show::Detail;
 use crate::app::SharedApp;
 use crate::caller::Caller;
+use crate::conditions::{EntityTag, Tags};
 use crate::extract::Id;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
+/// A version that no job is in.
+const NONE: i64 = 0;
+
 /// Cancels a job. One that was cancelled before is answered the same, so that a lost answer can be asked for again.
+/// With `If-Match`, only if it is still in the state that is named.
 pub(crate) async fn cancel(
     State(app): State<SharedApp>,
     caller: Caller,
     Id(id): Id,
-) -> Result<Json<Detail>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let store = app.store(&caller);
     let reason = "a client asked for it".to_owned();
-    let requests = [CancelRequest { job: id, by: caller.name(), reason }];
-    match repeat(|| store.cancel(&requests)).await?.pop() {
-        Some(Cancelled::Cancelled { .. } | Cancelled::AlreadyCancelled { .. }) => {
-            let detail = repeat(|| store.job(id)).await?.ok_or_else(no_such_job)?;
-            Ok(Json(detail.into()))
+    let request = CancelRequest { job: id, by: caller.name(), reason };
+    let cancelled = match Tags::if_match(&headers) {
+        None => repeat(|| store.cancel(std::slice::from_ref(&request))).await?.pop(),
+        Some(tags) => {
+            let version = repeat(|| store.job_version(id)).await?;
+            let named = version.filter(|version| tags.names_exactly(&EntityTag::of(*version)));
+            let version = named.map_or(NONE, |version| version.number);
+            Some(repeat(|| store.cancel_if(&request, version)).await?)
         }
+    };
+    match cancelled {
+        Some(Cancelled::Cancelled { pool } | Cancelled::AlreadyCancelled { pool }) => {
+            app.hub.changed_here(&pool, id);
+            let detail = repeat(|| store.job(id)).await?.ok_or_else(no_such_job)?;
+            Ok(EntityTag::of(detail.version()).on(Json(Detail::from(detail))))
+        }
+        Some(Cancelled::Changed) => Err(Problem::changed()),
         Some(Cancelled::AlreadyEnded { status }) => Err(has_ended(status)),
         // It may be in the history.
         Some(Cancelled::NotFound) | None => {

@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::{JobId, SubmissionId};
+use domain::SubmissionId;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Number;
@@ -12,6 +12,7 @@ use super::Ticket;
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::extract::Json;
+use crate::idempotency::NewId;
 use crate::knobs::Choices;
 use crate::problem::Problem;
 use crate::traceparent::Traceparent;
@@ -33,13 +34,13 @@ pub(crate) struct Request {
 pub(crate) async fn create(
     State(app): State<SharedApp>,
     caller: Caller,
+    NewId(id): NewId,
     Traceparent(traceparent): Traceparent,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
     let Request { submission_id, rubric, pool, priority, retries, backoff_seconds, not_before } = request;
     let knobs =
         Choices { rubric, pool, priority, retries, backoff_seconds, not_before }.into_knobs(&app.pools)?;
-    let id = JobId::now_v7();
     let job = NewJob { id, submission_id, scope: caller.scope(), knobs, traceparent, resource: None };
     Ticket::answer(app.acceptor.accept(job).await?)
 }

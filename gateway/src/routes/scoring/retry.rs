@@ -2,13 +2,13 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use domain::JobId;
 use store::{Accepted, Retried, RetryRequest};
 
 use super::{Ticket, no_such_job};
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::extract::Id;
+use crate::idempotency::NewId;
 use crate::problem::Problem;
 use crate::repeat::repeat;
 use crate::traceparent::Traceparent;
@@ -18,11 +18,12 @@ use crate::traceparent::Traceparent;
 pub(crate) async fn retry(
     State(app): State<SharedApp>,
     caller: Caller,
+    NewId(new_id): NewId,
     Id(id): Id,
     Traceparent(traceparent): Traceparent,
 ) -> Result<Response, Problem> {
     let store = app.store(&caller);
-    let request = RetryRequest { job: id, new_id: JobId::now_v7(), by: caller.name(), traceparent };
+    let request = RetryRequest { job: id, new_id, by: caller.name(), traceparent };
     match repeat(|| store.retry(&request)).await? {
         Retried::Answered(accepted) => {
             if matches!(accepted, Accepted::Created { .. }) {

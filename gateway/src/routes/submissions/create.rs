@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use domain::{SubmissionId, Tenant};
+use domain::Tenant;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use store::SubmissionStatus;
@@ -12,6 +12,7 @@ use super::{Standing, check_content};
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::extract::Json;
+use crate::idempotency::NewId;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
@@ -29,6 +30,7 @@ pub(crate) struct Request {
 pub(crate) async fn create(
     State(app): State<SharedApp>,
     caller: Caller,
+    NewId(id): NewId,
     Json(request): Json<Request>,
 ) -> Result<Response, Problem> {
     let Request { content, submit, tenant, owner } = request;
@@ -38,7 +40,6 @@ pub(crate) async fn create(
         return Err(Problem::new(Code::InvalidTenant, format!("tenant: {invalid}.")));
     }
     check_content(content.get().as_bytes())?;
-    let id = SubmissionId::now_v7();
     // Under the same id, a repetition creates nothing more.
     let store = app.store(&caller);
     repeat(|| store.create_submission(id, &tenant, owner.as_deref(), content.get(), submit)).await?;

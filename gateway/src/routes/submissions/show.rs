@@ -2,6 +2,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use domain::SubmissionId;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -9,6 +11,7 @@ use store::SubmissionRefusal;
 
 use crate::app::SharedApp;
 use crate::caller::Caller;
+use crate::conditions::{EntityTag, Tags};
 use crate::extract::Id;
 use crate::problem::Problem;
 use crate::repeat::repeat;
@@ -25,20 +28,30 @@ pub(crate) struct Submission {
     created_at: Timestamp,
 }
 
-/// Shows a submission with its content.
+/// Shows a submission with its content: 304 when the client has this state of it.
 pub(crate) async fn show(
     State(app): State<SharedApp>,
     caller: Caller,
     Id(id): Id,
-) -> Result<Json<Submission>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let store = app.store(&caller);
+    if let Some(known) = Tags::if_none_match(&headers)
+        && let Some((_, revision)) = repeat(|| store.submission_revision(id)).await?
+    {
+        let tag = EntityTag::of_revision(revision);
+        if known.names(&tag) {
+            return Ok(tag.not_modified());
+        }
+    }
     let row = repeat(|| store.submission(id)).await?.ok_or(SubmissionRefusal::NotFound)?;
-    Ok(Json(Submission {
+    let tag = EntityTag::of_revision(row.revision);
+    Ok(tag.on(Json(Submission {
         id: row.id,
         tenant: row.tenant,
         owner: row.owner,
         status: row.status.as_str(),
         content: row.content,
         created_at: row.created_at,
-    }))
+    })))
 }

@@ -14,6 +14,7 @@ use super::Rejected;
 use crate::app::SharedApp;
 use crate::caller::{Caller, Role};
 use crate::extract;
+use crate::idempotency::NewId;
 use crate::knobs::Choices;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
@@ -44,6 +45,7 @@ struct Answer {
 pub(crate) async fn create(
     State(app): State<SharedApp>,
     caller: Caller,
+    NewId(id): NewId,
     Traceparent(traceparent): Traceparent,
     extract::Json(request): extract::Json<Request>,
 ) -> Result<Response, Problem> {
@@ -59,7 +61,6 @@ pub(crate) async fn create(
     if repeat(|| store.current_rubric_version(&knobs.rubric)).await?.is_none() {
         return Err(Refusal::UnknownRubric.into());
     }
-    let id = BatchId::now_v7();
     let batch = NewBatch {
         id,
         // Whoever sees everything may have asked for another tenant's.

@@ -2,15 +2,19 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
 use domain::{BatchId, JobId, Pool, Priority, SubmissionId};
 use jiff::Timestamp;
 use serde::Serialize;
+use store::BatchDetail;
 
-use super::Rejected;
+use super::{Rejected, no_such_batch};
 use crate::app::SharedApp;
 use crate::caller::Caller;
+use crate::conditions::{EntityTag, Tags};
 use crate::extract::Id;
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::repeat::repeat;
 
 #[derive(Serialize)]
@@ -45,38 +49,49 @@ struct Failure {
     message: String,
 }
 
-/// Shows a batch and how its members stand.
+impl From<BatchDetail> for Batch {
+    fn from(BatchDetail { batch, counts }: BatchDetail) -> Self {
+        let failures = counts.failures.into_iter().map(|failure| Failure {
+            job_id: failure.job,
+            submission_id: failure.submission_id,
+            code: failure.code,
+            message: failure.message,
+        });
+        Batch {
+            batch_id: batch.id,
+            total: batch.total,
+            accepted: counts.queued + counts.running + counts.done + counts.error,
+            rejected: batch.rejected.into_iter().map(Rejected::from).collect(),
+            queued: counts.queued,
+            running: counts.running,
+            done: counts.done,
+            error: counts.error,
+            mean_score: counts.mean_score,
+            first_failures: failures.collect(),
+            rubric: batch.knobs.rubric,
+            pool: batch.knobs.pool,
+            priority: batch.knobs.priority,
+            created_at: batch.created_at,
+            started_at: counts.started_at,
+            completed_at: counts.completed_at,
+        }
+    }
+}
+
+/// Shows a batch and how its members stand: 304 when the client has this state of it.
 pub(crate) async fn show(
     State(app): State<SharedApp>,
     caller: Caller,
     Id(id): Id,
-) -> Result<Json<Batch>, Problem> {
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let store = app.store(&caller);
-    let found = repeat(|| store.batch(id)).await?;
-    let store::BatchDetail { batch, counts } =
-        found.ok_or_else(|| Problem::new(Code::UnknownBatch, "There is no such batch."))?;
-    let failures = counts.failures.into_iter().map(|failure| Failure {
-        job_id: failure.job,
-        submission_id: failure.submission_id,
-        code: failure.code,
-        message: failure.message,
-    });
-    Ok(Json(Batch {
-        batch_id: batch.id,
-        total: batch.total,
-        accepted: counts.queued + counts.running + counts.done + counts.error,
-        rejected: batch.rejected.into_iter().map(Rejected::from).collect(),
-        queued: counts.queued,
-        running: counts.running,
-        done: counts.done,
-        error: counts.error,
-        mean_score: counts.mean_score,
-        first_failures: failures.collect(),
-        rubric: batch.knobs.rubric,
-        pool: batch.knobs.pool,
-        priority: batch.knobs.priority,
-        created_at: batch.created_at,
-        started_at: counts.started_at,
-        completed_at: counts.completed_at,
-    }))
+    if let Some(known) = Tags::if_none_match(&headers)
+        && let Some(version) = repeat(|| store.batch_version(id)).await?
+        && known.names(&EntityTag::of(version))
+    {
+        return Ok(EntityTag::of(version).not_modified());
+    }
+    let batch = repeat(|| store.batch(id)).await?.ok_or_else(no_such_batch)?;
+    Ok(EntityTag::of(batch.version()).on(Json(Batch::from(batch))))
 }

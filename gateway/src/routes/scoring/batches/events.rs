@@ -1,0 +1,30 @@
+//! `GET /api/scoring/batches/:id/events`
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use store::BatchDetail;
+
+use super::no_such_batch;
+use super::show::Batch;
+use crate::app::SharedApp;
+use crate::caller::Caller;
+use crate::events::{Event, stream};
+use crate::extract::Id;
+use crate::problem::Problem;
+use crate::repeat::repeat;
+
+/// Streams how a batch stands whenever that is another, ten times a second at most, and ends when all members have ended.
+pub(crate) async fn events(
+    State(app): State<SharedApp>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let store = app.store(&caller);
+    let watch = app.hub.watch_batch(id)?;
+    let batch = repeat(|| store.batch(id)).await?.ok_or_else(no_such_batch)?;
+    let batch = watch.has_read(batch);
+    let json = |batch: &BatchDetail| serde_json::to_string(&Batch::from(batch.clone()));
+    Ok(stream(watch, batch, Event { name: "batch", json }, &headers, app.shutdown.clone()))
+}

@@ -1,0 +1,31 @@
+//! `GET /api/scoring/:id/events`
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use store::JobDetail;
+
+use super::no_such_job;
+use super::show::Detail;
+use crate::app::SharedApp;
+use crate::caller::Caller;
+use crate::events::{Event, stream};
+use crate::extract::Id;
+use crate::problem::Problem;
+use crate::repeat::repeat;
+
+/// Streams the states of a job as they come, and ends with the last.
+pub(crate) async fn events(
+    State(app): State<SharedApp>,
+    caller: Caller,
+    Id(id): Id,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let store = app.store(&caller);
+    let watch = app.hub.watch_job(id)?;
+    let job = repeat(|| store.job(id)).await?.ok_or_else(no_such_job)?;
+    let job = watch.has_read(job);
+    let event =
+        Event { name: "job", json: |job: &JobDetail| serde_json::to_string(&Detail::from(job.clone())) };
+    Ok(stream(watch, job, event, &headers, app.shutdown.clone()))
+}
