@@ -12,6 +12,7 @@ use uuid::Uuid;
 pub struct Api {
     http: reqwest::Client,
     url: String,
+    token: String,
 }
 
 /// What the gateway answered, whatever that is.
@@ -47,14 +48,19 @@ impl Answer {
 }
 
 impl Api {
-    /// For the gateway at this URL.
+    /// For the gateway at this URL, which knows this token.
     ///
     /// # Errors
     /// When there can be no HTTP client.
-    pub fn new(url: String) -> Result<Api> {
+    pub fn new(url: String, token: &str) -> Result<Api> {
         runtime::use_ring();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-        Ok(Api { http, url })
+        Ok(Api { http, url, token: token.to_owned() })
+    }
+
+    /// The same client as somebody else.
+    pub fn with_token(&self, token: &str) -> Api {
+        Api { token: token.to_owned(), ..self.clone() }
     }
 
     /// Submits content.
@@ -137,7 +143,7 @@ impl Api {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url))
+        self.http.request(method, format!("{}{path}", self.url)).bearer_auth(&self.token)
     }
 
     async fn answer(&self, request: RequestBuilder) -> Result<Answer> {

@@ -91,8 +91,8 @@ impl World {
     /// # Errors
     /// When there can be no client of it.
     pub fn of(stack: Stack) -> Result<World> {
-        let gateways: Vec<Api> =
-            stack.gateways.iter().map(|gateway| Api::new(gateway.url())).collect::<Result<_>>()?;
+        let client = |gateway: &Service| Api::new(gateway.url(), &stack.token);
+        let gateways: Vec<Api> = stack.gateways.iter().map(client).collect::<Result<_>>()?;
         let api = gateways.first().context("a stack has a gateway")?.clone();
         let database = Database::at(&stack.servers.database_url)?;
         let queue = Queue::connect(&stack.servers.redis_url, LeaseSettings::renewed_by_thirds(LEASE)?)?;

@@ -40,7 +40,10 @@ mod settings;
 mod traceparent;
 mod ui;
 
-pub use authentication::{AuthenticationContradiction, AuthenticationFlags, MintFlags};
+pub use authentication::{
+    AuthenticationContradiction, AuthenticationFlags, JwksContradiction, MintFlags,
+    ServiceAccountContradiction,
+};
 pub use cross_origin::CrossOriginArgs;
 pub use events::EventFlags;
 pub use idempotency::IdempotencyFlags;

@@ -63,7 +63,6 @@ impl Listeners {
 pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -> anyhow::Result<()> {
     settings.check()?;
     runtime::use_ring();
-    let authentication = Authentication::start(&settings.authentication)?;
     let mut registry = runtime::metrics::registry(env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(&mut registry);
     let store = Store::connect(&settings.store()).context("--database-url")?;
@@ -73,6 +72,12 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
 
     // Whatever is still running when this function ends, however it ends, ends with it.
     let mut background = JoinSet::new();
+    let authentication = Authentication::start(
+        &settings.authentication,
+        Cluster::new(settings.kubeconfig.clone()),
+        &metrics,
+        &mut background,
+    )?;
     background.spawn(schema::prepare(
         store.clone(),
         settings.database.migration_url().to_owned(),

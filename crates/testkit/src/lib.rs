@@ -8,6 +8,7 @@
 
 mod account;
 mod control_plane;
+mod credentials;
 mod folder;
 mod kubernetes;
 mod launch;
@@ -30,6 +31,7 @@ mod wait;
 
 pub use account::Account;
 pub use control_plane::{ControlPlane, ControlPlaneOptions, control_plane_binaries, kubectl_path};
+pub use credentials::Credentials;
 pub use folder::TempFolder;
 pub use kubernetes::Kubernetes;
 pub use launch::{Launch, Lifetime};

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::control_plane::ControlPlane;
+use crate::credentials::Credentials;
 use crate::folder::TempFolder;
 use crate::postgres::Postgres;
 use crate::process::log_tail;
@@ -26,6 +27,10 @@ pub struct Stack {
     pub servers: Servers,
     /// Namespace of the gateway's resources.
     pub namespace: String,
+    /// An admin's token for its gateways, of the tenant `default`.
+    pub token: String,
+    /// What makes others.
+    pub credentials: Credentials,
     /// Last, so that it goes after the processes that use it.
     pub(crate) folder: Option<TempFolder>,
 }

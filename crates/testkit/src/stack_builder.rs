@@ -7,6 +7,7 @@ use futures::future::try_join_all;
 use uuid::Uuid;
 
 use crate::control_plane::ControlPlaneOptions;
+use crate::credentials::Credentials;
 use crate::folder::TempFolder;
 use crate::kubernetes::Kubernetes;
 use crate::launch::Launch;
@@ -17,6 +18,9 @@ use crate::servers::{Given, Servers};
 use crate::service::{Service, program_folder};
 use crate::shared;
 use crate::stack::Stack;
+
+/// How long the token of a stack lasts that is left running.
+const TOKEN_LASTS: &str = "30d";
 
 /// What a stack consists of.
 #[derive(Debug, Clone)]
@@ -188,16 +192,20 @@ impl StackBuilder {
             None if shared => format!("test-{}", Uuid::new_v4().simple()),
             None => "assay".to_owned(),
         };
+        let programs = program_folder()?;
+        let credentials = Credentials::of(&place, &programs)?;
+        let token = credentials.token("default", "admin", "admin", TOKEN_LASTS).await?;
         let mut stack = Stack {
             gateways: Vec::new(),
             operators: Vec::new(),
             scorers: Vec::new(),
             servers,
             namespace,
+            token,
+            credentials,
             folder,
         };
         prepare_cluster(&stack).await?;
-        let programs = program_folder()?;
         let builder =
             if shared { self.operator_env("ASSAY_WATCH_NAMESPACE", &stack.namespace) } else { self };
         stack.gateways = builder.describe_gateways(&place, &programs, &stack).await?;
@@ -235,6 +243,7 @@ impl StackBuilder {
                 .env("KUBECONFIG", &routes.kubeconfig)
                 .env("ASSAY_NAMESPACE", &stack.namespace)
                 .env("ASSAY_POOLS", self.pools.join(","))
+                .env("ASSAY_AUTH_SECRET_FILE", stack.credentials.secret_file())
                 // There is no load balancer that would have to notice a stop.
                 .env("ASSAY_DRAIN_DELAY", "0s")
                 // All load comes from one address, and it is what a stack is for.

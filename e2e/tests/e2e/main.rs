@@ -18,6 +18,7 @@ mod redis;
 mod redis_cluster;
 mod rolling;
 mod scorers;
+mod secrets;
 mod stops;
 mod traces;
 mod walk;

@@ -78,15 +78,11 @@ async fn the_page_says_when_redis_or_the_gateway_is_away_and_goes_on_when_they_a
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_asks_for_a_token_and_shows_what_its_bearer_may_see() -> Result<()> {
-    const SECRET: &str = "a secret for tests that is long enough";
-    let stack = world::stack()
-        .operators(0)
-        .scorers(0)
-        .gateway_env("ASSAY_AUTH_SECRET", SECRET)
-        .gateway_env("ASSAY_AUTH_LEEWAY", "0s");
+    let stack = world::stack().operators(0).scorers(0).gateway_env("ASSAY_AUTH_LEEWAY", "0s");
     world::alone_with(stack, async |world| {
         let nothing = async |asked: &str| bail!("{asked:?} was not agreed upon");
-        script(world, "signIn", &[("SECRET", SECRET), ("ASSAY_TOKEN", "")], nothing).await
+        let secret = std::fs::read_to_string(world.stack.credentials.secret_file())?;
+        script(world, "signIn", &[("SECRET", &secret), ("ASSAY_TOKEN", "")], nothing).await
     })
     .await
 }
@@ -137,6 +133,7 @@ async fn script(
         .arg(format!(".tests/tests/browser/{name}.js"))
         .current_dir(web())
         .env("ASSAY_URL", world.stack.url())
+        .env("ASSAY_TOKEN", &world.stack.token)
         .env("SCREENSHOTS", pictures)
         .envs(env.iter().copied())
         .stdin(Stdio::piped())

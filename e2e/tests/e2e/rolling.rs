@@ -32,7 +32,7 @@ async fn replacing_every_process_under_load_loses_no_request_and_spends_no_attem
 
         // A client that asks once: whatever is not answered, or not with yes, is lost.
         let client = async |number: usize| {
-            let api = Api::new(balancer.url())?;
+            let api = Api::new(balancer.url(), &world.stack.token)?;
             let mut jobs: Vec<Uuid> = Vec::new();
             while !replaced.load(Ordering::Relaxed) {
                 let content = sources::python(number + CLIENTS * jobs.len());

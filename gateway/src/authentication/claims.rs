@@ -15,18 +15,18 @@ const LONGEST_SUBJECT: usize = 255;
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ClaimFlags {
     /// The claim that names the caller's tenant; one that begins with `/` is a JSON Pointer.
-    #[arg(long = "auth-tenant-claim", env = "ASSAY_AUTH_TENANT_CLAIM", default_value = "tenant")]
-    tenant_claim: String,
+    #[arg(long, env = "ASSAY_AUTH_TENANT_CLAIM", default_value = "tenant")]
+    auth_tenant_claim: String,
     /// The claim that tells callers of a tenant apart.
-    #[arg(long = "auth-subject-claim", env = "ASSAY_AUTH_SUBJECT_CLAIM", default_value = "sub")]
-    subject_claim: String,
+    #[arg(long, env = "ASSAY_AUTH_SUBJECT_CLAIM", default_value = "sub")]
+    auth_subject_claim: String,
     /// The claim that says what the caller may do: learner, instructor or admin. Of a list, the highest counts. Without
     /// the claim the caller is a learner.
-    #[arg(long = "auth-role-claim", env = "ASSAY_AUTH_ROLE_CLAIM", default_value = "role")]
-    role_claim: String,
+    #[arg(long, env = "ASSAY_AUTH_ROLE_CLAIM", default_value = "role")]
+    auth_role_claim: String,
     /// The tenant of callers whose token names none; they are refused unless it is given.
-    #[arg(long = "auth-default-tenant", env = "ASSAY_AUTH_DEFAULT_TENANT")]
-    default_tenant: Option<Tenant>,
+    #[arg(long, env = "ASSAY_AUTH_DEFAULT_TENANT")]
+    auth_default_tenant: Option<Tenant>,
 }
 
 impl ClaimFlags {
@@ -45,7 +45,12 @@ impl ClaimRules {
     /// # Errors
     /// When it says too little, or what we do not know: it is better to refuse than to guess.
     pub(super) fn caller(&self, claims: &Value) -> Result<Caller, Refusal> {
-        let ClaimFlags { tenant_claim, subject_claim, role_claim, default_tenant } = &self.0;
+        let ClaimFlags {
+            auth_tenant_claim: tenant_claim,
+            auth_subject_claim: subject_claim,
+            auth_role_claim: role_claim,
+            auth_default_tenant: default_tenant,
+        } = &self.0;
         let tenant = match claim(claims, tenant_claim) {
             None => default_tenant.clone(),
             Some(value) => {
@@ -69,7 +74,12 @@ impl ClaimRules {
     /// # Errors
     /// When one stands within another in a way that leaves no room for it.
     pub(super) fn write(&self, caller: &Caller, claims: &mut Map<String, Value>) -> Result<(), String> {
-        let ClaimFlags { tenant_claim, subject_claim, role_claim, .. } = &self.0;
+        let ClaimFlags {
+            auth_tenant_claim: tenant_claim,
+            auth_subject_claim: subject_claim,
+            auth_role_claim: role_claim,
+            ..
+        } = &self.0;
         let role = caller.role.as_str().to_owned();
         let said = [
             (subject_claim, caller.subject.clone()),
@@ -132,10 +142,10 @@ mod tests {
 
     fn rules(tenant: &str, role: &str, default_tenant: Option<&str>) -> ClaimRules {
         ClaimRules(ClaimFlags {
-            tenant_claim: tenant.to_owned(),
-            subject_claim: "sub".to_owned(),
-            role_claim: role.to_owned(),
-            default_tenant: default_tenant.map(|name| name.parse().expect("a tenant")),
+            auth_tenant_claim: tenant.to_owned(),
+            auth_subject_claim: "sub".to_owned(),
+            auth_role_claim: role.to_owned(),
+            auth_default_tenant: default_tenant.map(|name| name.parse().expect("a tenant")),
         })
     }
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header, get_current_timestamp};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::refusal::Refusal;
@@ -17,9 +19,19 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// A key for this algorithm and no other.
+    pub(super) fn new(algorithm: Algorithm, key: DecodingKey) -> Key {
+        Key { algorithm, key }
+    }
+
     /// The key of HS256.
     pub(super) fn secret(secret: &[u8]) -> Key {
-        Key { algorithm: Algorithm::HS256, key: DecodingKey::from_secret(secret) }
+        Key::new(Algorithm::HS256, DecodingKey::from_secret(secret))
+    }
+
+    /// Whether it is for this algorithm.
+    pub(super) fn is_for(&self, algorithm: Algorithm) -> bool {
+        self.algorithm == algorithm
     }
 }
 
@@ -27,6 +39,8 @@ impl Key {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) algorithm: Algorithm,
+    /// The name of the key.
+    pub(super) kid: Option<String>,
 }
 
 impl Head {
@@ -44,8 +58,40 @@ impl Head {
         if !matches!(kind, None | Some("jwt" | "at+jwt")) {
             return Err(Refusal::Header("typ"));
         }
-        Ok(Head { algorithm: header.alg })
+        Ok(Head { algorithm: header.alg, kid: header.kid })
     }
+}
+
+/// What a token says of whose it is, before anything about it is believed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Unproven {
+    #[serde(default, rename = "iss", deserialize_with = "text")]
+    issuer: Option<String>,
+    #[serde(default, rename = "sub", deserialize_with = "text")]
+    pub(super) subject: Option<String>,
+    #[serde(default, rename = "exp")]
+    ends: Option<Value>,
+}
+
+impl Unproven {
+    /// Reads it.
+    pub(super) fn read(token: &str) -> Result<Unproven, Refusal> {
+        insecure_decode_claims(token).map_err(|_| Refusal::Malformed)
+    }
+
+    /// Whether it says that its time is over: that needs no proof.
+    pub(super) fn has_expired(&self) -> bool {
+        let ends = self.ends.as_ref().and_then(Value::as_f64);
+        ends.is_some_and(|ends| ends < get_current_timestamp() as f64)
+    }
+}
+
+/// A text, if it is one.
+fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// What a token must say to be meant for us, whoever signed it.
@@ -67,7 +113,16 @@ pub(super) struct Genuine {
 impl Rules {
     /// As the settings have it.
     pub(super) fn new(flags: &AuthenticationFlags) -> Rules {
-        Rules { issuer: flags.issuer.clone(), audiences: flags.audience.clone(), leeway: flags.leeway }
+        Rules {
+            issuer: flags.auth_issuer.clone(),
+            audiences: flags.auth_audience.clone(),
+            leeway: flags.auth_leeway,
+        }
+    }
+
+    /// Whether a token says that it comes from the issuer that is trusted.
+    pub(super) fn is_from_the_issuer(&self, says: &Unproven) -> bool {
+        self.issuer.is_some() && says.issuer == self.issuer
     }
 
     /// What a token says, if this key signed it and it is meant for us.

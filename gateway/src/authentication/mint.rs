@@ -72,3 +72,57 @@ impl MintFlags {
         encode(&Header::default(), &Value::Object(claims), &key).context("sign the token")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::authentication::jwt::{Head, Key, Rules};
+    use crate::authentication::settings::AuthenticationFlags;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Token {
+        #[command(flatten)]
+        flags: MintFlags,
+    }
+
+    #[derive(Parser)]
+    struct Gateway {
+        #[command(flatten)]
+        flags: AuthenticationFlags,
+    }
+
+    const SECRET: &str = "a secret for tests that is long enough";
+    const ALWAYS: [&str; 5] = ["x", "--auth-secret", SECRET, "--auth-issuer", "us"];
+
+    fn mint(flags: &[&str]) -> anyhow::Result<String> {
+        Token::try_parse_from(["gateway token"].iter().chain(flags))?.flags.mint()
+    }
+
+    #[test]
+    fn a_gateway_with_the_same_settings_takes_the_token() -> anyhow::Result<()> {
+        let names = ["--auth-role-claim", "/realm/roles", "--auth-audience", "assay"];
+        let gateway = Gateway::try_parse_from(ALWAYS.iter().chain(&names))?.flags;
+        let who = ["--subject", "ada", "--tenant", "algebra", "--role", "instructor", "--ttl", "10m"];
+        let token = mint(
+            &[&ALWAYS[1..3], &["--issuer", "us"], &names[..2], &["--audience", "assay"], &who].concat(),
+        )?;
+        assert_eq!(Head::read(&token)?.algorithm, jsonwebtoken::Algorithm::HS256);
+        let genuine = Rules::new(&gateway).verify(&token, &Key::secret(SECRET.as_bytes()))?;
+        assert!((590..=640).contains(&genuine.left.as_secs()), "{genuine:?}");
+        let caller = gateway.claims.rules().caller(&genuine.claims)?;
+        let ada = Caller { tenant: "algebra".to_owned(), subject: "ada".to_owned(), role: Role::Instructor };
+        assert_eq!(caller, ada);
+        Ok(())
+    }
+
+    #[test]
+    fn no_token_is_made_without_a_secret_or_for_nobody() {
+        let refused = |flags: &[&str]| mint(flags).expect_err("no token").to_string();
+        assert!(refused(&["--subject", "ada"]).contains("no secret"));
+        let secret = ["--auth-secret", SECRET];
+        assert!(refused(&[&secret[..], &["--subject", ""]].concat()).contains("--subject"));
+        assert!(refused(&[&secret[..], &["--subject", "a", "--ttl", "10ms"]].concat()).contains("--ttl"));
+        assert!(refused(&["--auth-secret", "short", "--subject", "a"]).contains("HS256"));
+    }
+}

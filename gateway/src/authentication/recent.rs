@@ -5,15 +5,15 @@ use std::sync::{Mutex, PoisonError};
 
 use ring::digest::{SHA256, digest};
 
-/// Stands for a token, which is kept nowhere.
+/// Stands for a token, which is kept nowhere, or for a set of keys.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Digest([u8; 32]);
 
 impl Digest {
-    /// Of this token.
-    pub(super) fn of(token: &str) -> Digest {
+    /// Of this text.
+    pub(super) fn of(token: impl AsRef<[u8]>) -> Digest {
         let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
+        bytes.copy_from_slice(digest(&SHA256, token.as_ref()).as_ref());
         Digest(bytes)
     }
 }

@@ -26,6 +26,9 @@ pub(super) enum Refusal {
     /// Somebody else made it, or changed it.
     #[error("The signature of the token is not right.")]
     Signature,
+    /// Kubernetes says that it is none of its own.
+    #[error("Kubernetes does not accept the token.")]
+    NotVouchedFor,
     /// Its time is over.
     #[error("The token has expired.")]
     Expired,

@@ -62,6 +62,7 @@ async fn round(options: &Options, concurrency: u32) -> Result<()> {
     let posted = http_load::send(Load {
         port: stack.gateways[0].url().rsplit(':').next().context("no port")?.parse()?,
         path: "/api/scoring",
+        token: stack.token.clone(),
         bodies,
         connections: 64,
         limit: Duration::from_secs(options.seconds),
@@ -99,7 +100,7 @@ async fn round(options: &Options, concurrency: u32) -> Result<()> {
 
 /// From POST to DONE with nothing else going on.
 async fn lone_jobs(stack: &Stack, database: &mut PgConnection, options: &Options) -> Result<()> {
-    let client = Client::new(&stack.url())?;
+    let client = Client::new(&stack.url(), &stack.token)?;
     let mut times = Vec::new();
     for (id,) in sqlx::query_as::<_, (String,)>(PRELOAD).bind(30).fetch_all(&mut *database).await? {
         let started = Instant::now();

@@ -14,6 +14,7 @@ use crate::sources::Source;
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
+    token: String,
 }
 
 /// A job as the gateway shows it.
@@ -35,12 +36,12 @@ impl Job {
 }
 
 impl Client {
-    /// For a gateway at this URL.
-    pub(crate) fn new(url: &str) -> Result<Self> {
+    /// For a gateway at this URL, which knows this token.
+    pub(crate) fn new(url: &str, token: &str) -> Result<Self> {
         // Straight to the gateway: a proxy meant for the internet does not know our loopback.
         runtime::use_ring();
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(30)).build()?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
+        Ok(Self { http, url: url.trim_end_matches('/').to_owned(), token: token.to_owned() })
     }
 
     /// Submits a source file and asks for its score: the job's id.
@@ -81,7 +82,11 @@ impl Client {
     }
 
     async fn answer<T: DeserializeOwned>(&self, path: &str, request: reqwest::RequestBuilder) -> Result<T> {
-        let answer = request.send().await.with_context(|| format!("ask the gateway at {}", self.url))?;
+        let answer = request
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .with_context(|| format!("ask the gateway at {}", self.url))?;
         let status = answer.status();
         let text = answer.text().await.context("read the gateway's answer")?;
         if !status.is_success() {

@@ -45,7 +45,7 @@ pub(crate) async fn demo(settings: &Settings, submissions: Option<&Path>) -> Res
 
 async fn show(settings: &Settings, sources: Vec<sources::Source>) -> Result<ExitCode> {
     let up = up::up(settings).await?;
-    let scored = submit_all(&Client::new(&up.stack.url())?, sources).await?;
+    let scored = submit_all(&Client::new(&up.stack.url(), &up.stack.token)?, sources).await?;
     show_resources(&up.stack).await?;
     if let Some(Scored { path, job_id, job }) = most_telling(&scored) {
         let score = job.score.map(|score| format!(", score {score:.0}")).unwrap_or_default();

@@ -17,6 +17,8 @@ pub(crate) struct Load {
     pub(crate) port: u16,
     /// Path of the request.
     pub(crate) path: &'static str,
+    /// The token of every request.
+    pub(crate) token: String,
     /// A body for each request; the load ends when they are used up.
     pub(crate) bodies: Vec<String>,
     /// Connections open at a time.
@@ -83,8 +85,9 @@ async fn connection(load: Arc<Load>, next: Arc<AtomicUsize>) -> Result<Vec<(u16,
             break;
         };
         let request = format!(
-            "POST {} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "POST {} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             load.path,
+            load.token,
             body.len()
         );
         let sent = Instant::now();

@@ -30,11 +30,13 @@ pub(crate) struct Scored {
 pub(crate) async fn submit(folder: &Path) -> Result<ExitCode> {
     let dot_dev = DotDev::of_this_checkout()?;
     let env = fs::read_to_string(dot_dev.env_file()).context("no stack is running: run `make up` first")?;
-    let url = env
-        .lines()
-        .find_map(|line| line.strip_prefix("export ASSAY_URL="))
-        .context("no ASSAY_URL in .dev/env")?;
-    let scored = submit_all(&Client::new(url)?, sources::find(folder)?).await?;
+    let value = |name: &str| {
+        let value =
+            env.lines().find_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
+        value.with_context(|| format!("no {name} in .dev/env: run `make up` again"))
+    };
+    let scored =
+        submit_all(&Client::new(value("ASSAY_URL")?, value("ASSAY_TOKEN")?)?, sources::find(folder)?).await?;
     print_table(&scored);
     Ok(exit_code(&scored))
 }

@@ -1,6 +1,7 @@
 //! `dev up`: starts what does not run yet, and writes `.dev/env`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -70,7 +71,7 @@ async fn start(dot_dev: &DotDev, settings: &Settings) -> Result<Stack> {
     let kubernetes = cluster::choose(settings.kubeconfig.as_deref(), dot_dev).await?;
     let builder = settings.builder()?.place(dot_dev.place()).kubernetes(kubernetes).namespace("assay");
     let stack = builder.start().await?;
-    fs::write(dot_dev.env_file(), env_of(&stack)?).context("write .dev/env")?;
+    write_for_us_alone(&dot_dev.env_file(), &env_of(&stack)?).context("write .dev/env")?;
     Ok(stack)
 }
 
@@ -94,6 +95,12 @@ impl Up {
     }
 }
 
+/// The token in it opens everything.
+fn write_for_us_alone(file: &Path, text: &str) -> std::io::Result<()> {
+    fs::write(file, text)?;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
+}
+
 /// The text of `.dev/env`.
 fn env_of(stack: &Stack) -> Result<String> {
     let pids = |services: &[Service]| {
@@ -104,6 +111,7 @@ fn env_of(stack: &Stack) -> Result<String> {
     let control_plane = stack.servers.control_plane.as_ref();
     let values = [
         ("ASSAY_URL", stack.url()),
+        ("ASSAY_TOKEN", stack.token.clone()),
         ("ASSAY_NAMESPACE", stack.namespace.clone()),
         ("KUBECONFIG", path(&stack.servers.kubernetes.kubeconfig)?),
         ("KUBECTL", path(&stack.servers.kubernetes.kubectl)?),
