@@ -53,15 +53,20 @@ export class LiveStream {
   }
 
   async #run(stopped: AbortSignal): Promise<void> {
-    const reader = { lastId: "", retry: 0 };
+    const from = { lastId: "", retry: 0 };
     let failures = 0;
     this.#enter("connecting");
     while (!stopped.aborted) {
+      // A gateway that stops, or wants to see the token once more, ends a stream that was fine: that is no loss.
+      let ended = false;
+      let least = from.retry;
       try {
-        await this.#listen(stopped, reader, () => {
+        await this.#listen(stopped, from, () => {
           failures = 0;
+          ended = true;
         });
       } catch (error) {
+        ended = false;
         if (stopped.aborted) {
           return;
         }
@@ -72,12 +77,14 @@ export class LiveStream {
           return;
         }
         if (error instanceof Problem && error.retryAfterMs !== null) {
-          reader.retry = Math.max(reader.retry, error.retryAfterMs);
+          least = Math.max(least, error.retryAfterMs);
         }
       }
       if (!stopped.aborted) {
-        this.#enter("reconnecting");
-        await rest(pause(failures, Math.random(), reader.retry), stopped);
+        if (!ended) {
+          this.#enter("reconnecting");
+        }
+        await rest(pause(failures, Math.random(), least), stopped);
         failures += 1;
       }
     }

@@ -2,9 +2,7 @@
 //!
 //! Whole tables are never counted: each statement walks the newest end of an index, and no further than its limit.
 
-use std::time::Duration;
-
-use domain::{JobId, JobStatus, Pool};
+use domain::{JobStatus, Pool};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::postgres::PgRow;
@@ -103,7 +101,7 @@ fn jobs(row: &PgRow) -> Result<u64, sqlx::Error> {
     Ok(u64::try_from(row.try_get::<i64, _>("jobs")?).unwrap_or(0))
 }
 
-// Ended with or without a score is said as the two indexes say it.
+// When and how is said as the indexes say it.
 const RECENT: &str = "
 SELECT now() AS now, t.kind, t.second, t.pool, t.tenant, t.jobs
 FROM (VALUES (1)) AS always LEFT JOIN (
@@ -111,7 +109,8 @@ FROM (VALUES (1)) AS always LEFT JOIN (
     CASE WHEN tenant = ANY ($2) THEN tenant END AS tenant, count(*) AS jobs
   FROM (
     (SELECT 'accepted' AS kind, created_at AS at, pool, tenant FROM scoring_jobs
-     WHERE id >= $4 AND id < $5 AND created_at >= $1 ORDER BY id DESC LIMIT $3)
+     WHERE (created_at AT TIME ZONE 'UTC') >= ($1 AT TIME ZONE 'UTC')
+     ORDER BY (created_at AT TIME ZONE 'UTC') DESC, id DESC LIMIT $3)
     UNION ALL
     (SELECT 'done', completed_at, pool, tenant FROM scoring_jobs
      WHERE completed_at IS NOT NULL AND score IS NOT NULL AND completed_at >= $1 ORDER BY completed_at DESC LIMIT $3)
@@ -128,9 +127,6 @@ FROM (
   SELECT pool, tenant, status FROM scoring_jobs WHERE completed_at IS NULL ORDER BY submission_id LIMIT $2
 ) active GROUP BY 1, 2, 3";
 
-/// By how much the clock of whoever drew a job's id may be behind that of Postgres.
-const CLOCK_SKEW: Duration = Duration::from_secs(60);
-
 impl Store {
     /// What happened since this second, apart for each of these tenants. Of each kind the newest `limit` jobs are counted.
     ///
@@ -143,12 +139,7 @@ impl Store {
         limit: u32,
     ) -> Result<RecentThroughput, StoreError> {
         let at = Timestamp::from_second(since).unwrap_or(Timestamp::UNIX_EPOCH);
-        let query = sqlx::query_as(RECENT)
-            .bind(at.to_sqlx())
-            .bind(tenants)
-            .bind(i64::from(limit))
-            .bind(drawn_at(since.saturating_sub(CLOCK_SKEW.as_secs().cast_signed())))
-            .bind(drawn_at(since.saturating_add(24 * 60 * 60)));
+        let query = sqlx::query_as(RECENT).bind(at.to_sqlx()).bind(tenants).bind(i64::from(limit));
         let rows: Vec<Counted> = self.all(query).await?;
         let now = rows.first().map_or(at, |row| row.now);
         let counts: Vec<Throughput> = rows.into_iter().filter_map(|row| row.throughput).collect();
@@ -181,12 +172,6 @@ fn counted_from(since: i64, counts: &[Throughput], limit: u64) -> i64 {
     cut.max().map_or(since, |oldest| since.max(oldest + 1))
 }
 
-/// The least id that could be drawn in this second.
-fn drawn_at(second: i64) -> JobId {
-    let milliseconds = u128::from(second.clamp(0, 1 << 37).unsigned_abs()) * 1000;
-    JobId::from_u128(milliseconds << 80)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,11 +190,5 @@ mod tests {
         assert_eq!(counted_from(100, &counts, 10), 105);
         assert_eq!(counted_from(100, &counts, 11), 100);
         assert_eq!(counted_from(100, &[], 10), 100);
-    }
-
-    #[test]
-    fn ids_drawn_later_are_larger() {
-        let id = uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, 1_790_000_000, 5_000_000));
-        assert!(drawn_at(1_790_000_000) <= id && id < drawn_at(1_790_000_001));
     }
 }

@@ -7,7 +7,8 @@ use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::{StreamExt, stream};
+use tokio::time::sleep;
 
 use super::watch;
 use crate::app::SharedApp;
@@ -16,6 +17,9 @@ use crate::problem::Problem;
 
 /// When a client shall come back whose stream ended.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// A stream ends after this, and clients come again: who may not see it any more then does not.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Shows how the pools stand, once a second. Each event is the whole of it, so a client that was away for a while has
 /// missed nothing.
@@ -27,6 +31,7 @@ pub(crate) async fn events(State(app): State<SharedApp>, caller: Caller) -> Resu
             Event::default().event("pools").id(snapshot.id()).retry(RETRY).json_data(snapshot).ok()?;
         Some((Ok::<_, Infallible>(event), watching))
     });
+    let snapshots = snapshots.take_until(sleep(LONGEST));
     let mut response = Sse::new(snapshots).keep_alive(KeepAlive::default()).into_response();
     // Proxies that collect answers would hold events back.
     let unbuffered = HeaderName::from_static("x-accel-buffering");
