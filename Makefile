@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-control-plane setup-tests up down demo test submit bench chaos model crds fmt lint build clean
+.PHONY: help setup setup-control-plane setup-tests up down demo test submit bench chaos model crds openapi fmt lint build clean
 
 # What `build` has built. (cargo run --package builds dependencies once more, with the features of that package alone.)
 BIN := $${CARGO_TARGET_DIR:-target}/debug
@@ -63,6 +63,9 @@ lint: ## Check format and lints
 
 crds: build ## Write crds/ anew from the Rust types
 	@$(BIN)/operator crds
+
+openapi: build ## Write docs/openapi.json anew from the routes
+	@$(BIN)/gateway openapi > docs/openapi.json
 
 clean: down ## Stop everything and remove what was built here
 	cargo clean

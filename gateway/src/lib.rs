@@ -18,6 +18,7 @@ mod knobs;
 mod leaving;
 mod metrics;
 mod observe;
+pub mod openapi;
 mod overload;
 mod page;
 mod pools;

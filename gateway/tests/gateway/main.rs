@@ -13,6 +13,7 @@ mod heads;
 mod http2;
 mod idempotency;
 mod jobs;
+mod openapi;
 mod outage;
 mod overload;
 mod pools;
