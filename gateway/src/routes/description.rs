@@ -7,12 +7,20 @@ use axum::routing::get;
 
 use crate::openapi;
 
+const PAGE: &str = include_str!("../docs/index.html");
+const SCRIPT: &str = include_str!("../docs/docs.js");
+const STYLE: &str = include_str!("../docs/docs.css");
+
 /// The routes, which anybody may ask.
 pub(crate) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    Router::new().route("/openapi.json", get(json))
+    Router::new()
+        .route("/openapi.json", get(async || file("application/json", openapi::text())))
+        .route("/docs", get(async || file("text/html; charset=utf-8", PAGE)))
+        .route("/docs/docs.js", get(async || file("text/javascript; charset=utf-8", SCRIPT)))
+        .route("/docs/docs.css", get(async || file("text/css; charset=utf-8", STYLE)))
 }
 
-/// `GET /openapi.json`
-async fn json() -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::text())
+/// A text that is part of the program. It is another with the next version, so nobody keeps it unasked.
+fn file(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")], text)
 }

@@ -20,6 +20,7 @@ mod pools;
 mod rate_limits;
 mod relay;
 mod relay_faults;
+mod schemathesis;
 mod scoring;
 mod submissions;
 mod tls;
