@@ -38,6 +38,7 @@ mod server;
 mod settings;
 mod traceparent;
 mod ui;
+mod whole;
 
 pub use authentication::{AuthenticationContradiction, AuthenticationFlags, MintFlags};
 pub use cross_origin::CrossOriginArgs;

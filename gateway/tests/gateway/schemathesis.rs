@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
+use reqwest::Method;
 use serde_json::{Value, json};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
 use testkit::TempFolder;
 
 use crate::authentication::token::{SECRET, Signer, claims_but};
@@ -35,12 +38,14 @@ async fn schemathesis_finds_no_server_error_and_nothing_that_is_not_described() 
     let known = json!({"auth": [identity("root", &admin)]});
     std::fs::write(&identities, serde_json::to_vec(&known)?)?;
 
-    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    write_ids(&gateway, folder.path()).await?;
+    let settings = folder.path().join("schemathesis.toml");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/schemathesis/schemathesis.toml"), &settings)?;
     let setting = |name: &str, otherwise: &str| std::env::var(name).unwrap_or(otherwise.to_owned());
     let mut command = Command::new(&program);
     command
         .arg("--config-file")
-        .arg(project.join("hack/schemathesis/schemathesis.toml"))
+        .arg(&settings)
         .args(["--no-color", "run", &format!("{}/openapi.json", gateway.url)])
         .arg("--auth-wfc")
         .arg(&identities)
@@ -65,36 +70,66 @@ fn program() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// How many of each kind there are.
+const EACH: usize = 12;
+
 /// Has something of each kind on record, as scorers and people leave it.
 async fn fill(gateway: &Gateway, token: &str) -> Result<()> {
-    let post = async |path: &str, body: &Value| {
-        let request = gateway.request(reqwest::Method::POST, path).bearer_auth(token).json(body);
-        let answer = answer(request).await?;
+    let send = async |method: Method, path: &str, body: Option<Value>| {
+        let request = gateway.request(method, path).bearer_auth(token);
+        let answer = answer(body.iter().fold(request, |request, body| request.json(body))).await?;
         ensure!(answer.status < 300, "{path}: {answer:?}");
         anyhow::Ok(answer)
     };
-    let mut submissions = Vec::new();
-    for number in 0..8 {
-        let content = json!({"code": format!("def f():\n    return {number}\n"), "language": "python"});
-        let body = json!({"content": content, "submit": true});
-        submissions.push(post("/api/submissions", &body).await?.id("id")?);
+    let submission = async |submit: bool| {
+        let body =
+            json!({"content": {"code": "def f():\n    pass\n", "language": "python"}, "submit": submit});
+        send(Method::POST, "/api/submissions", Some(body)).await?.id("id")
+    };
+    let job = async || {
+        let body = json!({"submissionId": submission(true).await?});
+        send(Method::POST, "/api/scoring", Some(body)).await?.id("job_id")
+    };
+    let mut members = Vec::new();
+    for _ in 0..EACH {
+        submission(false).await?;
+        submission(true).await?;
+        members.push(submission(true).await?);
+        send(Method::DELETE, &format!("/api/scoring/{}", job().await?), None).await?;
+        for ended in [DONE, TIMED_OUT] {
+            let statement = format!(
+                "UPDATE scoring_jobs SET started_at = now(), completed_at = now(), version = version + 1, scorer = 's', \
+                 lease_epoch = 4, {ended} WHERE id = '{}'",
+                job().await?
+            );
+            gateway.execute(&statement).await?;
+        }
+        job().await?;
     }
-    for submission in &submissions[..4] {
-        post("/api/scoring", &json!({"submissionId": submission})).await?;
-    }
-    post("/api/scoring/batches", &json!({"submissionIds": submissions[4..]})).await?;
-    for ended in [
-        "status = 'DONE', scorer = 's', attempt = 1, lease_epoch = 1, score = 87.5, feedback = 'Good.', result = \
-         '{\"score\": 87.5, \"tests\": [{\"name\": \"size\", \"score\": 87.5, \"max_score\": 100, \
-         \"status\": \"failed\", \"output\": \"9 lines\"}]}'",
-        "status = 'ERROR', scorer = 's', attempt = 4, lease_epoch = 4, feedback = 'It took too long.', error_code = \
-         'timeout', error_message = 'It took too long.'",
+    send(Method::POST, "/api/scoring/batches", Some(json!({"submissionIds": members}))).await?;
+    Ok(())
+}
+
+const DONE: &str = r#"status = 'DONE', attempt = 1, score = 87.5, feedback = 'Good.', result = '{"score": 87.5, "tests":
+    [{"name": "size", "score": 87.5, "max_score": 100, "status": "failed", "output": "9 lines"}]}'"#;
+
+const TIMED_OUT: &str =
+    "status = 'ERROR', attempt = 4, feedback = 'It took too long.', error_code = 'timeout',
+    error_message = 'It took too long.'";
+
+/// Writes down what there is, for schemathesis to ask for.
+async fn write_ids(gateway: &Gateway, folder: &Path) -> Result<()> {
+    let mut connection = PgConnection::connect(&gateway.database).await?;
+    for (name, query) in [
+        ("submissions", "SELECT id::text FROM submissions"),
+        ("jobs", "SELECT id::text FROM scoring_jobs"),
+        ("batches", "SELECT id::text FROM scoring_batches"),
+        ("dead-letters", "SELECT id::text FROM scoring_jobs WHERE status = 'ERROR'"),
     ] {
-        let statement = format!(
-            "UPDATE scoring_jobs SET started_at = now(), completed_at = now(), version = version + 1, {ended} WHERE id IN \
-             (SELECT id FROM scoring_jobs WHERE status = 'QUEUED' ORDER BY batch_id NULLS FIRST, id LIMIT 2)"
-        );
-        gateway.execute(&statement).await?;
+        let ids: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut connection).await?;
+        ensure!(!ids.is_empty(), "there are no {name}");
+        let lines: String = ids.iter().map(|id| format!("\"{id}\"\n")).collect();
+        std::fs::write(folder.join(format!("{name}.dict")), lines)?;
     }
     Ok(())
 }

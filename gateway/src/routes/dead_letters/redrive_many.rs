@@ -8,11 +8,13 @@ use axum::extract::State;
 use domain::{BatchId, ErrorCode, JobId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use store::{DeadLetterFilter, Redrive, RedriveOrder, Redriven};
 use utoipa::ToSchema;
 
 use crate::app::SharedApp;
 use crate::extract;
+use crate::knobs::within;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 use crate::routes::scoring::ACTOR;
@@ -36,8 +38,8 @@ pub(crate) struct Request {
     #[schema(minimum = 0.01, maximum = 100_000)]
     per_second: Option<f64>,
     /// The most to be redriven.
-    #[schema(minimum = 1, maximum = 100_000, default = 10_000)]
-    limit: Option<u32>,
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000, default = 10_000)]
+    limit: Option<Number>,
 }
 
 /// Which dead letters.
@@ -171,11 +173,8 @@ impl Request {
             let (least, most) = (RATES.start(), RATES.end());
             return invalid(format!("perSecond {rate} is not between {least} and {most}."));
         }
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=LARGEST_LIMIT).contains(&limit) {
-            return invalid(format!("limit {limit} is not between 1 and {LARGEST_LIMIT}."));
-        }
-        Ok(limit)
+        let limit = within("limit", self.limit.clone(), 1..=LARGEST_LIMIT, Code::InvalidRedrive)?;
+        Ok(limit.unwrap_or(DEFAULT_LIMIT))
     }
 }
 
