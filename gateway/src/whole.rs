@@ -9,8 +9,7 @@ const LARGEST: f64 = 9_007_199_254_740_992.0;
 pub(crate) fn whole(number: &Number) -> Option<i64> {
     let with_fraction = || {
         let number = number.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= LARGEST)?;
-        // Checked just now.
-        #[allow(clippy::cast_possible_truncation)]
+        // In these bounds nothing is lost.
         Some(number as i64)
     };
     number.as_i64().or_else(with_fraction)

@@ -22,6 +22,11 @@ const PROBLEMS: &str = "x-problems";
 pub(super) fn complete(description: &mut OpenApi) {
     let mut problems = BTreeMap::new();
     for operation in description.paths.paths.values_mut().flat_map(operations) {
+        for answer in operation.responses.responses.values_mut() {
+            if let RefOr::T(answer) = answer {
+                answer.headers.extend(limits().map(|(name, header)| (name.to_owned(), RefOr::T(header))));
+            }
+        }
         for (status, codes) in by_status(operation) {
             let name = name(status, &codes);
             operation.responses.responses.insert(status.to_string(), Ref::from_response_name(&name).into());
@@ -77,7 +82,12 @@ fn common(operation: &Operation) -> Vec<Code> {
         Code::Unauthenticated,
         Code::InvalidToken,
         Code::UnusableClaims,
+        Code::UriTooLong,
+        Code::HeadersTooLarge,
+        Code::UnsupportedEncoding,
+        Code::RateLimited,
         Code::Internal,
+        Code::Overloaded,
         Code::DatabaseUnavailable,
         Code::AuthenticationUnavailable,
     ];
@@ -119,13 +129,27 @@ fn problem(status: u16, codes: &[Code]) -> Response {
 
 /// What comes with a problem.
 fn headers(status: u16) -> Vec<(&'static str, Header)> {
-    let header = |kind, description| {
-        let schema = ObjectBuilder::new().schema_type(kind);
-        HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build()
-    };
     match status {
         401 => vec![("WWW-Authenticate", header(Type::String, "What to send instead (RFC 6750)."))],
-        429 | 503 => vec![("Retry-After", header(Type::Integer, "When to ask again, in seconds."))],
-        _ => Vec::new(),
+        429 | 503 => limits()
+            .chain([("Retry-After", header(Type::Integer, "When to ask again, in seconds."))])
+            .collect(),
+        _ => limits().collect(),
     }
+}
+
+/// What is told of limits, with every answer that is subject to them.
+fn limits() -> impl Iterator<Item = (&'static str, Header)> {
+    let told = [
+        ("RateLimit", "By limit: how much it leaves, and in how many seconds it leaves all."),
+        ("RateLimit-Policy", "By limit: so much, in so many seconds."),
+    ];
+    told.into_iter().map(|(name, meaning)| (name, header(Type::String, meaning)))
+}
+
+fn header(kind: Type, meaning: &str) -> Header {
+    HeaderBuilder::new()
+        .schema(Some(ObjectBuilder::new().schema_type(kind)))
+        .description(Some(meaning))
+        .build()
 }

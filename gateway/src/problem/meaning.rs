@@ -32,6 +32,13 @@ impl Code {
             Code::InvalidIdempotencyKey => "The key is empty, too long, or no text of ASCII.",
             Code::IdempotencyKeyReused => "The key was given to another request.",
             Code::RequestInProgress => "The request with this key is being served: its answer can be asked for again.",
+            Code::UnsupportedEncoding => "The body is compressed or otherwise encoded.",
+            Code::UriTooLong => "The path or the query is longer than anybody needs.",
+            Code::HeadersTooLarge => "There are too many header fields, or they are too large.",
+            Code::RateLimited => "The client or the caller has asked for more than the limits allow.",
+            Code::Overloaded => {
+                "There is too much to do at the moment. The request may be repeated as it is."
+            }
             Code::InvalidContent => "The content cannot be stored or scored.",
             Code::InvalidTenant => "The text cannot name a tenant.",
             Code::InvalidPriority => "The priority is not a whole number from 0 to 9.",

@@ -21,7 +21,13 @@ async fn schemathesis_finds_no_server_error_and_nothing_that_is_not_described() 
     let program = program()?;
     let redis = testkit::redis_url().await?;
     let database = testkit::fresh_database().await?;
-    let flags = ["--auth-secret", SECRET, "--auth-audience", "assay", "--redis-url", &redis];
+    let mut flags = vec!["--auth-secret", SECRET, "--auth-audience", "assay", "--redis-url", &redis];
+    // What is limited would be all that schemathesis sees.
+    for limit in
+        ["--rate-address-reads", "--rate-address-writes", "--rate-subject-reads", "--rate-subject-writes"]
+    {
+        flags.extend([limit, "1000000/1s"]);
+    }
     let gateway = Gateway::ready(&database, &flags).await?;
     let token = |role: &str, name: &str| {
         Signer::secret().token("any", &claims_but(json!({"role": role, "sub": name, "tenant": "default"})))
