@@ -1,9 +1,10 @@
 //! The description of the API that `/openapi.json` serves: OpenAPI 3.1, out of the routes themselves.
 //!
 //! What is special to a route stands at its handler, what a type holds at the type. What all routes of a kind have in
-//! common is added by [`answers`].
+//! common is added by [`answers`] and [`headers`].
 
 mod answers;
+mod headers;
 pub(crate) mod terms;
 
 use std::sync::LazyLock;

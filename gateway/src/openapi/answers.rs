@@ -4,15 +4,14 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation, ParameterIn};
 use utoipa::openapi::{
-    AllOfBuilder, ContentBuilder, Header, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Response,
+    AllOfBuilder, ContentBuilder, HttpMethod, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Response,
     ResponseBuilder, Type,
 };
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::openapi::terms;
+use crate::openapi::{headers, terms};
 use crate::problem::{Body, Code, Problem};
 
 /// Where an operation lists the codes that are its own.
@@ -21,12 +20,8 @@ const PROBLEMS: &str = "x-problems";
 /// Adds to each operation what it has in common with others, and says its problems in full.
 pub(super) fn complete(description: &mut OpenApi) {
     let mut problems = BTreeMap::new();
-    for operation in description.paths.paths.values_mut().flat_map(operations) {
-        for answer in operation.responses.responses.values_mut() {
-            if let RefOr::T(answer) = answer {
-                answer.headers.extend(limits().map(|(name, header)| (name.to_owned(), RefOr::T(header))));
-            }
-        }
+    for (method, operation) in description.paths.paths.values_mut().flat_map(operations) {
+        headers::complete(&method, operation);
         for (status, codes) in by_status(operation) {
             let name = name(status, &codes);
             operation.responses.responses.insert(status.to_string(), Ref::from_response_name(&name).into());
@@ -42,9 +37,15 @@ pub(super) fn complete(description: &mut OpenApi) {
     add(terms::File::name(), terms::File::schema());
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
     let PathItem { get, put, post, delete, .. } = item;
-    [get, put, post, delete].into_iter().flatten()
+    let operations = [
+        (HttpMethod::Get, get),
+        (HttpMethod::Put, put),
+        (HttpMethod::Post, post),
+        (HttpMethod::Delete, delete),
+    ];
+    operations.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 /// The codes that an operation may answer, those that are its own first.
@@ -106,6 +107,7 @@ fn common(operation: &Operation) -> Vec<Code> {
             Code::UnsupportedMediaType,
         ]);
     }
+    codes.extend(headers::codes(operation));
     codes
 }
 
@@ -121,35 +123,8 @@ fn problem(status: u16, codes: &[Code]) -> Response {
     let content = ContentBuilder::new().schema(Some(schema)).build();
     let response =
         ResponseBuilder::new().description(meanings.join("\n")).content(Problem::MEDIA_TYPE, content);
-    headers(status)
+    headers::of_problem(status)
         .into_iter()
         .fold(response, |response, (name, header)| response.header(name, header))
-        .build()
-}
-
-/// What comes with a problem.
-fn headers(status: u16) -> Vec<(&'static str, Header)> {
-    match status {
-        401 => vec![("WWW-Authenticate", header(Type::String, "What to send instead (RFC 6750)."))],
-        429 | 503 => limits()
-            .chain([("Retry-After", header(Type::Integer, "When to ask again, in seconds."))])
-            .collect(),
-        _ => limits().collect(),
-    }
-}
-
-/// What is told of limits, with every answer that is subject to them.
-fn limits() -> impl Iterator<Item = (&'static str, Header)> {
-    let told = [
-        ("RateLimit", "By limit: how much it leaves, and in how many seconds it leaves all."),
-        ("RateLimit-Policy", "By limit: so much, in so many seconds."),
-    ];
-    told.into_iter().map(|(name, meaning)| (name, header(Type::String, meaning)))
-}
-
-fn header(kind: Type, meaning: &str) -> Header {
-    HeaderBuilder::new()
-        .schema(Some(ObjectBuilder::new().schema_type(kind)))
-        .description(Some(meaning))
         .build()
 }

@@ -105,7 +105,10 @@ term!(DatabaseView, {
 });
 
 term!(Choice, {
-    text("What a list is narrowed by.").min_length(Some(1)).max_length(Some(253)).pattern(Some(r"^[^\u0000]*$"))
+    text("What a list is narrowed by.")
+        .min_length(Some(1))
+        .max_length(Some(253))
+        .pattern(Some(r"^[^\u0000]*$"))
 });
 
 term!(Cursor, {

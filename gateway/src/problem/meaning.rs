@@ -31,7 +31,9 @@ impl Code {
             Code::PreconditionFailed => "It is in another state than `If-Match` names.",
             Code::InvalidIdempotencyKey => "The key is empty, too long, or no text of ASCII.",
             Code::IdempotencyKeyReused => "The key was given to another request.",
-            Code::RequestInProgress => "The request with this key is being served: its answer can be asked for again.",
+            Code::RequestInProgress => {
+                "The request with this key is being served: its answer can be asked for again."
+            }
             Code::UnsupportedEncoding => "The body is compressed or otherwise encoded.",
             Code::UriTooLong => "The path or the query is longer than anybody needs.",
             Code::HeadersTooLarge => "There are too many header fields, or they are too large.",
