@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-control-plane setup-tests up down demo test submit bench chaos model crds fmt lint build clean
+.PHONY: help setup setup-control-plane setup-tests up down demo test submit bench chaos schemathesis model crds openapi fmt lint build clean
 
 # What `build` has built. (cargo run --package builds dependencies once more, with the features of that package alone.)
 BIN := $${CARGO_TARGET_DIR:-target}/debug
@@ -11,11 +11,12 @@ DEV := $(BIN)/dev
 
 help: ## Show what there is
 	@echo "make TARGET [VARIABLE=value ...]"; echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo; echo "make up, demo: SCORERS SCORER_CONCURRENCY SCORER_LEASE SCORER_GRACE OPERATORS OPERATOR_LEADER_LEASE GATEWAYS POOLS"
 	@echo "               MIRROR_BATCH_OVERFLOW CONTROLLER_MANAGER, GATEWAY_ENV OPERATOR_ENV SCORER_ENV='A=1 B=2',"
 	@echo "               ASSAY_DEV_DATABASE_URL ASSAY_DEV_REDIS_URL ASSAY_DEV_KUBECONFIG (use these instead of our own)"
 	@echo "make chaos:    JOBS FAULTS SEED=1,2,3, or OUTAGES=60 (seconds without Postgres, without Redis, without the API server)"
+	@echo "make schemathesis: EXAMPLES SEED"
 	@echo "make bench:    BENCH_JOBS BENCH_SECONDS BENCH_CONCURRENCY=5,50 BENCH_RUBRIC"
 
 setup: ## Install what is missing (quiet when nothing is)
@@ -51,6 +52,9 @@ chaos: setup-control-plane build ## Random faults against a whole Assay, then pr
 test: setup-tests lint build ## Check format and lints, build, and run all tests against real servers
 	$(DEV) with-servers cargo test --workspace --no-fail-fast
 
+schemathesis: setup-tests build ## Have schemathesis look for what the API does and its description does not say
+	$(DEV) with-servers cargo test --workspace --test gateway -- schemathesis --nocapture
+
 model: build ## Try every order of events and faults in a model of a job's life, and print what was tried
 	@$(BIN)/model
 
@@ -63,6 +67,9 @@ lint: ## Check format and lints
 
 crds: build ## Write crds/ anew from the Rust types
 	@$(BIN)/operator crds
+
+openapi: build ## Write docs/openapi.json anew from the routes
+	@$(BIN)/gateway openapi > docs/openapi.json
 
 clean: down ## Stop everything and remove what was built here
 	cargo clean

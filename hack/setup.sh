@@ -113,6 +113,21 @@ if [[ ${1:-} == tests ]] && ! has_promtool; then
 	has_promtool || missing+=("promtool: your system's package prometheus, or ASSAY_PROMTOOL=/path/to/promtool")
 fi
 
+# What tries the API out by its description alone.
+install_schemathesis() {
+	has python3 || return 1
+	say "Installing schemathesis for this project alone into $cache/schemathesis (once)"
+	# It is complete once the list of what is in it lies beside it.
+	rm -rf "$cache/schemathesis"
+	mkdir -p "$cache"
+	python3 -m venv "$cache/schemathesis" >&2 &&
+		"$cache/schemathesis/bin/pip" install --quiet --disable-pip-version-check -r hack/schemathesis/requirements.txt >&2 &&
+		cp hack/schemathesis/requirements.txt "$cache/schemathesis/"
+}
+if [[ ${1:-} == tests ]] && ! cmp -s hack/schemathesis/requirements.txt "$cache/schemathesis/requirements.txt"; then
+	install_schemathesis || missing+=("Python 3.10 or newer with venv and pip, to install schemathesis from PyPI")
+fi
+
 # The servers of a cluster, unless there is another (the tool in hack/dev has the same order of preference). Tests stop
 # and start them, so a cluster of kind's does not do for those: `setup.sh control-plane`, or `setup.sh tests`.
 has_cluster() {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::Number;
 
 use crate::problem::{Code, Problem};
+use crate::whole::whole;
 
 /// The choices as a request names them.
 #[derive(Clone, Debug, Default)]
@@ -79,13 +80,16 @@ fn priority(number: Option<Number>) -> Result<Priority, Problem> {
     let Some(number) = number else {
         return Ok(Priority::default());
     };
-    number.as_i64().and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
+    whole(&number).and_then(|number| Priority::try_from(number).ok()).ok_or_else(|| {
         Problem::new(Code::InvalidPriority, format!("priority {number} is not a whole number from 0 to 9."))
     })
 }
 
 /// A whole number within these bounds, if one is given.
-fn within(
+///
+/// # Errors
+/// When it is none, as a problem with this code.
+pub(crate) fn within(
     name: &str,
     number: Option<Number>,
     bounds: RangeInclusive<u32>,
@@ -94,8 +98,8 @@ fn within(
     let Some(number) = number else {
         return Ok(None);
     };
-    let whole = number.as_u64().and_then(|number| u32::try_from(number).ok());
-    whole.filter(|whole| bounds.contains(whole)).map(Some).ok_or_else(|| {
+    let given = whole(&number).and_then(|number| u32::try_from(number).ok());
+    given.filter(|whole| bounds.contains(whole)).map(Some).ok_or_else(|| {
         let (least, most) = (bounds.start(), bounds.end());
         Problem::new(code, format!("{name} {number} is not a whole number from {least} to {most}."))
     })

@@ -19,6 +19,7 @@ mod knobs;
 mod leaving;
 mod metrics;
 mod observe;
+pub mod openapi;
 mod overload;
 mod page;
 mod pools;
@@ -39,6 +40,7 @@ mod server;
 mod settings;
 mod traceparent;
 mod ui;
+mod whole;
 
 pub use authentication::{
     AuthenticationContradiction, AuthenticationFlags, JwksContradiction, MintFlags,
@@ -51,7 +53,6 @@ pub use overload::{OverloadArgs, OverloadContradiction};
 pub use proxies::ProxyArgs;
 pub use quota::QuotaFlags;
 pub use rate_limit::RateLimitArgs;
-pub use router::TEMPLATES;
 pub use run::{Listeners, run};
 pub use server::{ServerArgs, ServerContradiction, TlsArgs};
 pub use settings::{Contradiction, Settings};

@@ -1,4 +1,5 @@
-//! The gateway: HTTP in front of the record, and the relay behind it. Or makes a token for development.
+//! The gateway: HTTP in front of the record, and the relay behind it. Or makes a token for development, or
+//! describes the API.
 
 use clap::Parser;
 use gateway::{Listeners, MintFlags, Settings};
@@ -17,6 +18,10 @@ fn main() -> anyhow::Result<()> {
     // A parser of its own rather than a subcommand: what serving needs is required, but not for this.
     if words.get(1).is_some_and(|word| word == "token") {
         println!("{}", Token::parse_from(&words[1..]).flags.mint()?);
+        return Ok(());
+    }
+    if words.get(1).is_some_and(|word| word == "openapi") {
+        print!("{}", gateway::openapi::text());
         return Ok(());
     }
     serve(Settings::parse_from(words))

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 use tracing::error;
 
 use crate::app::SharedApp;
+use crate::openapi;
 use crate::prefer::APPLIED;
-use crate::router::TEMPLATES;
 use crate::traceparent::given;
 
 /// Stands before everything that answers a request, so that all answers are seen.
@@ -18,7 +18,7 @@ pub(crate) async fn observe(State(app): State<SharedApp>, mut request: Request, 
     let begun = Instant::now();
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let route = TEMPLATES.into_iter().find(|template| matched == Some(template)).unwrap_or("other");
+    let route = openapi::templates().find(|template| matched == Some(template)).unwrap_or("other");
     let parent = given(request.headers());
     let mut span = Span::default();
     if trace::is_on() {

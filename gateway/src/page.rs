@@ -33,7 +33,7 @@ impl AskedPage {
     }
 }
 
-/// The longest text that a list can be narrowed by, in bytes.
+/// The longest text that a list can be narrowed by, in characters.
 const LONGEST_CHOICE: usize = 253;
 
 /// A text that a list is narrowed by.
@@ -42,8 +42,8 @@ const LONGEST_CHOICE: usize = 253;
 /// When nothing could ever match it, which is likelier a slip than meant.
 pub(crate) fn choice(name: &str, text: Option<String>) -> Result<Option<String>, Problem> {
     match &text {
-        Some(given) if given.is_empty() || given.len() > LONGEST_CHOICE || given.contains('\0') => {
-            let detail = format!("{name} must have 1 to {LONGEST_CHOICE} bytes and no NUL character.");
+        Some(given) if given.is_empty() || given.chars().count() > LONGEST_CHOICE || given.contains('\0') => {
+            let detail = format!("{name} must have 1 to {LONGEST_CHOICE} characters, none of them NUL.");
             Err(Problem::new(Code::InvalidQuery, detail))
         }
         _ => Ok(text),

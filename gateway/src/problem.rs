@@ -1,17 +1,22 @@
 //! What is answered when a request cannot be served: RFC 9457 problem details with a stable code.
 
+mod meaning;
+
 use std::borrow::Cow;
 use std::error::Error;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use runtime::GroupCommitError;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use store::{Refusal, StoreError};
 use tracing::error;
+use utoipa::ToSchema;
 
 /// A stable, machine-readable name of what is wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = ProblemCode)]
 pub(crate) enum Code {
     Unauthenticated,
     InvalidToken,
@@ -64,7 +69,8 @@ pub(crate) enum Code {
 }
 
 impl Code {
-    fn as_str(self) -> &'static str {
+    /// The name as clients see it.
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Code::Unauthenticated => "unauthenticated",
             Code::InvalidToken => "invalid_token",
@@ -118,7 +124,7 @@ impl Code {
     }
 
     /// 400: cannot be read. 422: can be read, and asks for what cannot be.
-    fn status(self) -> StatusCode {
+    pub(crate) fn status(self) -> StatusCode {
         match self {
             Code::Unauthenticated | Code::InvalidToken => StatusCode::UNAUTHORIZED,
             Code::UnusableClaims => StatusCode::FORBIDDEN,
@@ -184,6 +190,9 @@ const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 const QUOTA_RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("10");
 
 impl Problem {
+    /// The media type of a problem.
+    pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
+
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem { code, detail: detail.into() }
     }
@@ -237,12 +246,20 @@ impl Problem {
     }
 }
 
-#[derive(Serialize)]
-struct Body<'a> {
+/// What is wrong: problem details by RFC 9457.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(crate) struct Body<'a> {
+    /// Always `about:blank`: it is the code that tells problems apart.
     r#type: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What is wrong in this case, for people.
     detail: &'a str,
+    #[schema(value_type = Code)]
     code: &'static str,
 }
 
@@ -260,7 +277,7 @@ impl IntoResponse for Problem {
         let text = serde_json::to_vec(&body).unwrap_or_default();
         let mut response = (status, text).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(Problem::MEDIA_TYPE));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, RETRY_AFTER_SECONDS);
         } else if self.code == Code::RequestInProgress {

@@ -22,6 +22,21 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// Every cause.
+    pub const ALL: [Cause; 5] =
+        [Cause::Permanent, Cause::RetriesExhausted, Cause::LeaseLost, Cause::Crashed, Cause::Cancelled];
+
+    /// The name used over HTTP.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cause::Permanent => "permanent",
+            Cause::RetriesExhausted => "retries_exhausted",
+            Cause::LeaseLost => "lease_lost",
+            Cause::Crashed => "crashed",
+            Cause::Cancelled => "cancelled",
+        }
+    }
+
     /// The cause, from the job's error code and how its last attempt ended, if it had one. Nothing when the record does
     /// not say, because its attempts are no longer kept.
     pub fn of(code: &ErrorCode, last_attempt: Option<AttemptOutcome>) -> Option<Cause> {

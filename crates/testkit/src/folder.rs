@@ -73,7 +73,7 @@ pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
 }
 
 /// Where this project keeps what is expensive to get: `ASSAY_CACHE_DIR`, else `assay` in the user's cache folder.
-pub(crate) fn cache_folder() -> Option<PathBuf> {
+pub fn cache_folder() -> Option<PathBuf> {
     let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     from("ASSAY_CACHE_DIR")
         .or_else(|| from("XDG_CACHE_HOME").map(|cache| cache.join("assay")))

@@ -32,7 +32,7 @@ mod wait;
 pub use account::Account;
 pub use control_plane::{ControlPlane, ControlPlaneOptions, control_plane_binaries, kubectl_path};
 pub use credentials::Credentials;
-pub use folder::TempFolder;
+pub use folder::{TempFolder, cache_folder};
 pub use kubernetes::Kubernetes;
 pub use launch::{Launch, Lifetime};
 pub use link::{Link, Links, Weather};

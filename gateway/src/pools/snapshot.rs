@@ -5,10 +5,12 @@ use std::time::Duration;
 use domain::{JobStatus, Pool};
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::sample::{QueueView, Sample};
 use super::window::{Counts, Rates, STEP};
 use crate::caller::{Caller, Role};
+use crate::openapi::terms;
 use crate::problem::{Code, Problem};
 
 /// Whose jobs a watcher sees.
@@ -46,16 +48,20 @@ impl Scope {
 }
 
 /// How the pools stand at one moment.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PoolsSnapshot)]
 pub(crate) struct Snapshot {
     /// When it was taken, by the clock of Postgres.
     at: Timestamp,
     /// `all`, or `tenant`: then jobs of others are not counted, and queues, which all share, are not shown.
+    #[schema(value_type = terms::PoolsScope)]
     scope: &'static str,
     /// Whether the numbers of the queues are there: `known`, `away`, `not_configured`, or `not_shown`.
+    #[schema(value_type = terms::QueueView)]
     queue: &'static str,
     /// Whether those of the database are there: `known`, or `away`, when the last known ones are shown.
+    #[schema(value_type = terms::DatabaseView)]
     database: &'static str,
     /// Since when `counts` are counted: five minutes ago, or later when much has happened since.
     since: Timestamp,
@@ -63,13 +69,16 @@ pub(crate) struct Snapshot {
 }
 
 /// How a pool stands.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PoolState {
+    #[schema(value_type = terms::Pool)]
     pool: Pool,
     /// What is on its queue.
+    #[schema(required)]
     queue: Option<QueueState>,
     /// What is active by the record, whether or not the queue is there.
+    #[schema(required)]
     active: Option<ActiveState>,
     /// What happened since `since`.
     counts: Numbers<u64>,
@@ -79,17 +88,20 @@ struct PoolState {
     series: Series,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// What is on the queue of a pool.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct QueueState {
     ready: u64,
     delayed: u64,
     leased: u64,
     /// How long ago the oldest of the ready jobs was accepted.
+    #[schema(required)]
     oldest_ready_seconds: Option<f64>,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// What is active in a pool.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ActiveState {
     queued: u64,
@@ -98,14 +110,16 @@ struct ActiveState {
     at_least: bool,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// Jobs, by what became of them.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 struct Numbers<T> {
     accepted: T,
     done: T,
     error: T,
 }
 
-#[derive(Clone, Debug, Serialize)]
+/// Jobs by what became of them, a number a step.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Series {
     step_seconds: i64,

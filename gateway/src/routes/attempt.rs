@@ -4,18 +4,27 @@ use domain::{AttemptOutcome, ErrorCode};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::AttemptRow;
+use utoipa::ToSchema;
+
+use crate::openapi::terms;
 
 /// An attempt that has ended.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Attempt {
+    /// Which, from 1. A released attempt does not count, so a number may repeat.
     attempt: u32,
+    /// Of its lease.
     epoch: i64,
+    /// Who made it.
     scorer: String,
     started_at: Timestamp,
     ended_at: Timestamp,
+    #[schema(value_type = terms::AttemptOutcome)]
     outcome: AttemptOutcome,
+    #[schema(required, value_type = Option<terms::ErrorCode>)]
     error_code: Option<ErrorCode>,
+    #[schema(required)]
     message: Option<String>,
 }
 

@@ -6,10 +6,10 @@ mod redrive;
 mod redrive_many;
 mod show;
 
-pub(crate) use list::list;
-pub(crate) use redrive::redrive;
-pub(crate) use redrive_many::redrive_many;
-pub(crate) use show::show;
+pub(crate) use list::{__path_list, list};
+pub(crate) use redrive::{__path_redrive, redrive};
+pub(crate) use redrive_many::{__path_redrive_many, redrive_many};
+pub(crate) use show::{__path_show, show};
 
 use crate::problem::{Code, Problem};
 

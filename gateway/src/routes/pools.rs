@@ -3,8 +3,8 @@
 mod events;
 mod show;
 
-pub(crate) use events::events;
-pub(crate) use show::show;
+pub(crate) use events::{__path_events, events};
+pub(crate) use show::{__path_show, show};
 
 use crate::app::SharedApp;
 use crate::caller::Caller;

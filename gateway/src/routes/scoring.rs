@@ -10,14 +10,14 @@ mod list;
 mod retry;
 mod show;
 
-pub(crate) use attempts::attempts;
-pub(crate) use cancel::cancel;
-pub(crate) use create::create;
-pub(crate) use events::events;
+pub(crate) use attempts::{__path_attempts, attempts};
+pub(crate) use cancel::{__path_cancel, cancel};
+pub(crate) use create::{__path_create, create};
+pub(crate) use events::{__path_events, events};
 pub(super) use job::Job;
-pub(crate) use list::list;
-pub(crate) use retry::retry;
-pub(crate) use show::show;
+pub(crate) use list::{__path_list, list};
+pub(crate) use retry::{__path_retry, retry};
+pub(crate) use show::{__path_show, show};
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -25,13 +25,17 @@ use axum::response::{IntoResponse, Response};
 use domain::{JobId, JobStatus};
 use serde::Serialize;
 use store::Accepted;
+use utoipa::ToSchema;
 
+use crate::openapi::terms;
 use crate::problem::{Code, Problem};
 
 /// What a request for a job is answered: the job that scores the submission, be it a new one or one that was there.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Ticket {
+    #[schema(value_type = Uuid)]
     job_id: JobId,
+    #[schema(value_type = terms::JobStatus)]
     status: JobStatus,
 }
 

@@ -6,24 +6,28 @@ mod replace_content;
 mod show;
 mod submit;
 
-pub(crate) use create::create;
-pub(crate) use list::list;
-pub(crate) use replace_content::replace_content;
-pub(crate) use show::show;
-pub(crate) use submit::submit;
+pub(crate) use create::{__path_create, create};
+pub(crate) use list::{__path_list, list};
+pub(crate) use replace_content::{__path_replace_content, replace_content};
+pub(crate) use show::{__path_show, show};
+pub(crate) use submit::{__path_submit, submit};
 
 use axum::response::{IntoResponse, Response};
 use domain::SubmissionId;
 use domain::submission::Content;
 use serde::Serialize;
 use store::{SubmissionRefusal, SubmissionStatus};
+use utoipa::ToSchema;
 
+use crate::openapi::terms;
 use crate::problem::{Code, Problem};
 
 /// How a submission stands.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Standing {
+    #[schema(value_type = Uuid)]
     id: SubmissionId,
+    #[schema(value_type = terms::SubmissionStatus)]
     status: &'static str,
 }
 

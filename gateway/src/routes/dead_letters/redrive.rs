@@ -16,6 +16,25 @@ use crate::routes::scoring::Ticket;
 use crate::traceparent::Traceparent;
 
 /// Redrives one dead letter: 202 with the new job, or 200 with the one that makes it needless.
+#[utoipa::path(
+    post, path = "/api/dead-letters/{id}/redrive", tag = "dead letters", operation_id = "redrive",
+    params(("id" = Uuid, Path, description = "The id of the job that ended without a score.")),
+    responses(
+        (
+            status = 202, description = "A new job is on record.", body = Ticket,
+            links(("show" = (operation_id = "showJob", parameters(("id" = "$response.body#/job_id"))))),
+        ),
+        (
+            status = 200, body = Ticket,
+            description = "There is nothing to do: it was redriven as this job, which may have ended; or this job of \
+                           the submission is active, or has scored it since.",
+        ),
+    ),
+    extensions(("x-problems" = json!([
+        Code::QuotaExceeded,
+        Code::UnknownDeadLetter, Code::UnknownJob, Code::UnknownSubmission, Code::NotFailed, Code::UnknownRubric
+    ]))),
+)]
 pub(crate) async fn redrive(
     State(app): State<SharedApp>,
     caller: Caller,

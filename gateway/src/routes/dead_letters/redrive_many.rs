@@ -8,63 +8,91 @@ use axum::extract::State;
 use domain::{BatchId, ErrorCode, JobId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
 use store::{DeadLetterFilter, Redrive, RedriveOrder, Redriven};
+use utoipa::ToSchema;
 
 use crate::app::SharedApp;
 use crate::caller::{Caller, Role};
 use crate::extract;
+use crate::knobs::within;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 use crate::traceparent::Traceparent;
 
-/// A misspelt choice that was silently ignored would redrive more than was meant.
-#[derive(Deserialize)]
+/// Dead letters to be redriven: those that match the filter, or all.
+// A misspelt choice that was silently ignored would redrive more than was meant.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = RedriveRequest)]
 pub(crate) struct Request {
     #[serde(default)]
     filter: Filter,
+    /// Instead of a filter: all there are.
     #[serde(default)]
     all: bool,
+    /// Whether only to say what would be done.
     #[serde(default)]
     dry_run: bool,
+    /// How many of the new jobs become due each second; all at once unless given.
+    #[schema(minimum = 0.01, maximum = 100_000)]
     per_second: Option<f64>,
-    limit: Option<u32>,
+    /// The most to be redriven.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 100_000, default = 10_000)]
+    limit: Option<Number>,
 }
 
-#[derive(Default, Deserialize, PartialEq)]
+/// Which dead letters.
+#[derive(Default, Deserialize, PartialEq, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = DeadLetterFilter)]
 struct Filter {
+    /// With this error code.
     code: Option<String>,
+    /// Of this pool.
     pool: Option<String>,
+    /// Under this rubric.
     rubric: Option<String>,
+    /// Of this tenant.
     tenant: Option<String>,
+    /// Of this batch.
+    #[schema(value_type = Option<Uuid>)]
     batch_id: Option<BatchId>,
+    /// That ended at this time or later.
     from: Option<Timestamp>,
+    /// That ended before this time.
     until: Option<Timestamp>,
 }
 
 /// What was done, or in a dry run: what would be.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RedriveAnswer)]
 pub(crate) struct Answer {
     dry_run: bool,
     /// Dead letters that match and had not been redriven, as far as was looked.
     matched: u32,
     redriven: u32,
     /// How many were left as they are, by the reason.
+    #[schema(value_type = BTreeMap<String, u32>)]
     skipped: BTreeMap<&'static str, u32>,
     /// The first few that were redriven.
     first: Vec<Pair>,
     /// When the last of the new jobs may start, if they were given a rate.
+    #[schema(required)]
     last_not_before: Option<Timestamp>,
     /// Whether all that match were looked at. If not, the same request goes on where this one ended.
     complete: bool,
 }
 
-#[derive(Serialize)]
+/// A dead letter and the job that it was redriven as: none in a dry run.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RedrivenPair)]
 struct Pair {
+    #[schema(value_type = Uuid)]
     job_id: JobId,
     #[serde(rename = "redrivenAs", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Uuid, required = false)]
     redriven_as: Option<JobId>,
 }
 
@@ -84,6 +112,14 @@ const NAMED: usize = 10;
 
 /// Redrives the dead letters that match, newest first, page by page. May be asked for again at any time and by several
 /// at once: what was redriven does not match any more.
+#[utoipa::path(
+    post, path = "/api/dead-letters/redrive", tag = "dead letters", operation_id = "redriveMany",
+    request_body(content = Request, example = json!({
+        "filter": {"code": "timeout", "from": "2026-11-24T02:00:00Z"}, "dryRun": true,
+    })),
+    responses((status = 200, description = "What was done.", body = Answer)),
+    extensions(("x-problems" = json!([Code::InvalidRedrive, Code::InvalidData, Code::Forbidden]))),
+)]
 pub(crate) async fn redrive_many(
     State(app): State<SharedApp>,
     caller: Caller,
@@ -142,11 +178,8 @@ impl Request {
             let (least, most) = (RATES.start(), RATES.end());
             return invalid(format!("perSecond {rate} is not between {least} and {most}."));
         }
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=LARGEST_LIMIT).contains(&limit) {
-            return invalid(format!("limit {limit} is not between 1 and {LARGEST_LIMIT}."));
-        }
-        Ok(limit)
+        let limit = within("limit", self.limit.clone(), 1..=LARGEST_LIMIT, Code::InvalidRedrive)?;
+        Ok(limit.unwrap_or(DEFAULT_LIMIT))
     }
 }
 

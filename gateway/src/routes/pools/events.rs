@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::watch;
 use crate::app::SharedApp;
 use crate::caller::Caller;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 
 /// When a client shall come back whose stream ended.
 const RETRY: Duration = Duration::from_secs(1);
@@ -23,6 +23,14 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Shows how the pools stand, once a second. Each event is the whole of it, so a client that was away for a while has
 /// missed nothing.
+#[utoipa::path(
+    get, path = "/api/pools/events", tag = "pools", operation_id = "streamPools",
+    responses((
+        status = 200, content_type = "text/event-stream", body = String,
+        description = "Events of the type `pools`, each with what `GET /api/pools` answers as its data.",
+    )),
+    extensions(("x-problems" = json!([Code::Forbidden, Code::TooManyStreams]))),
+)]
 pub(crate) async fn events(State(app): State<SharedApp>, caller: Caller) -> Result<Response, Problem> {
     let watching = watch(&app, &caller)?;
     let snapshots = stream::unfold(watching, async |mut watching| {

@@ -6,33 +6,41 @@ use domain::{BatchId, JobId};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::ActionRow;
+use utoipa::ToSchema;
 
 use super::no_such_job;
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::extract::Id;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 use crate::routes::attempt::Attempt;
 use crate::traceparent::trace_id;
 
 /// How a job came to where it stands.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = JobCourse)]
 pub(crate) struct Course {
     #[serde(rename = "job_id")]
+    #[schema(value_type = Uuid)]
     job_id: JobId,
     tenant: String,
+    #[schema(required, value_type = Option<Uuid>)]
     batch_id: Option<BatchId>,
     /// Of the request that made it: what logs and traces know it by.
+    #[schema(required)]
     trace_id: Option<String>,
     /// Not started before.
+    #[schema(required)]
     not_before: Option<Timestamp>,
     /// Held back by a person.
     suspended: bool,
     /// Since when it has been on the queue, which is since it was accepted.
+    #[schema(required)]
     queued_at: Option<Timestamp>,
     /// Who holds it, or held it last.
+    #[schema(required)]
     scorer: Option<String>,
     max_attempts: u32,
     timeout_seconds: u32,
@@ -42,15 +50,18 @@ pub(crate) struct Course {
     actions: Vec<Action>,
 }
 
-#[derive(Serialize)]
+/// What somebody did with a job.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Action {
     /// `cancel`, `redrive` or `regrade`.
     action: String,
     by: String,
     at: Timestamp,
+    #[schema(required)]
     reason: Option<String>,
     /// The job that came of it.
+    #[schema(required, value_type = Option<Uuid>)]
     new_job_id: Option<JobId>,
 }
 
@@ -61,6 +72,12 @@ impl From<ActionRow> for Action {
 }
 
 /// Shows how a job came to where it stands: its attempts, and what people did with it.
+#[utoipa::path(
+    get, path = "/api/scoring/{id}/attempts", tag = "scoring", operation_id = "showAttempts",
+    params(("id" = Uuid, Path, description = "The job's.")),
+    responses((status = 200, description = "The job's course.", body = Course)),
+    extensions(("x-problems" = json!([Code::UnknownJob]))),
+)]
 pub(crate) async fn attempts(
     State(app): State<SharedApp>,
     caller: Caller,

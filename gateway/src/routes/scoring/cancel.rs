@@ -21,6 +21,20 @@ const NONE: i64 = 0;
 
 /// Cancels a job. One that was cancelled before is answered the same, so that a lost answer can be asked for again.
 /// With `If-Match`, only if it is still in the state that is named.
+#[utoipa::path(
+    delete, path = "/api/scoring/{id}", tag = "scoring", operation_id = "cancelJob",
+    params(("id" = Uuid, Path, description = "The job's."), ("If-Match" = Option<String>, Header)),
+    responses((
+        status = 200, description = "The job, which is cancelled.", body = Detail,
+        headers(("ETag" = String, description = "Names this state of it.")),
+        links(
+            ("show" = (operation_id = "showDeadLetter", parameters(("id" = "$response.body#/job_id")))),
+            ("redrive" = (operation_id = "redrive", parameters(("id" = "$response.body#/job_id")))),
+            ("retry" = (operation_id = "retryJob", parameters(("id" = "$response.body#/job_id")))),
+        ),
+    )),
+    extensions(("x-problems" = json!([Code::UnknownJob, Code::JobEnded]))),
+)]
 pub(crate) async fn cancel(
     State(app): State<SharedApp>,
     caller: Caller,

@@ -11,10 +11,19 @@ use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::events::{Event, stream};
 use crate::extract::Id;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
 /// Streams the states of a job as they come, and ends with the last.
+#[utoipa::path(
+    get, path = "/api/scoring/{id}/events", tag = "scoring", operation_id = "streamJob",
+    params(("id" = Uuid, Path, description = "The job's."), ("Last-Event-ID" = Option<String>, Header)),
+    responses((
+        status = 200, content_type = "text/event-stream", body = String,
+        description = "Events of the type `job`, each with what `GET /api/scoring/{id}` answers as its data.",
+    )),
+    extensions(("x-problems" = json!([Code::UnknownJob]))),
+)]
 pub(crate) async fn events(
     State(app): State<SharedApp>,
     caller: Caller,

@@ -4,32 +4,52 @@ use domain::{ErrorCode, JobId, JobStatus, Pool, Priority, SubmissionId};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::JobRow;
+use utoipa::ToSchema;
+
+use crate::openapi::terms;
 
 /// A job as clients see it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(in crate::routes) struct Job {
     #[serde(rename = "job_id")]
+    #[schema(value_type = Uuid)]
     job_id: JobId,
+    #[schema(value_type = Uuid)]
     submission_id: SubmissionId,
+    #[schema(value_type = terms::JobStatus)]
     status: JobStatus,
+    /// Of 100. Only a job that is DONE has one.
+    #[schema(required, minimum = 0, maximum = 100)]
     score: Option<f64>,
+    /// For the person who submitted. A job that ended without a score has its error's message here.
+    #[schema(required)]
     feedback: Option<String>,
+    #[schema(required)]
     error: Option<Failure>,
+    /// Attempts spent.
     attempts: u32,
     rubric: String,
     rubric_version: String,
+    #[schema(value_type = terms::Pool)]
     pool: Pool,
+    #[schema(value_type = terms::Priority)]
     priority: Priority,
     created_at: Timestamp,
+    /// When its last attempt began.
+    #[schema(required)]
     started_at: Option<Timestamp>,
+    #[schema(required)]
     completed_at: Option<Timestamp>,
 }
 
 /// Why a job ended without a score; of an active one, why its last attempt failed.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = JobError)]
 struct Failure {
+    #[schema(value_type = terms::ErrorCode)]
     code: ErrorCode,
+    #[schema(required)]
     message: Option<String>,
 }
 

@@ -7,6 +7,7 @@ use axum::{Extension, Json};
 use serde::Serialize;
 use store::{JobDetail, Store, Version};
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
 
 use super::job::Job;
 use super::no_such_job;
@@ -14,16 +15,19 @@ use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::conditions::{EntityTag, Tags};
 use crate::extract::Id;
+use crate::openapi::terms;
 use crate::overload::Place;
 use crate::prefer::Wait;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
 /// A job with the results of the single criteria.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = JobDetail)]
 pub(crate) struct Detail {
     #[serde(flatten)]
     job: Job,
+    #[schema(required, value_type = Option<terms::ScoringResult>)]
     result: Option<serde_json::Value>,
 }
 
@@ -35,6 +39,16 @@ impl From<JobDetail> for Detail {
 
 /// Shows a job: 304 when the client has this state of it. With `Prefer: wait`, once it has ended, or once it is in
 /// another state than the client has.
+#[utoipa::path(
+    get, path = "/api/scoring/{id}", tag = "scoring", operation_id = "showJob",
+    params(
+        ("id" = Uuid, Path, description = "The job's."),
+        ("If-None-Match" = Option<String>, Header),
+        ("Prefer" = Option<String>, Header),
+    ),
+    responses((status = 200, description = "The job.", body = Detail)),
+    extensions(("x-problems" = json!([Code::UnknownJob]))),
+)]
 pub(crate) async fn show(
     State(app): State<SharedApp>,
     caller: Caller,

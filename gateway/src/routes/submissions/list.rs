@@ -6,47 +6,75 @@ use domain::SubmissionId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{ListedSubmission, SubmissionFilter, SubmissionStatus};
+use utoipa::{IntoParams, ToSchema};
 
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::extract::Asked;
+use crate::openapi::terms;
 use crate::page::{AskedPage, choice};
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
-#[derive(Deserialize)]
+/// Which submissions.
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Query {
+    /// Of this tenant.
+    #[param(value_type = Option<terms::Choice>)]
     tenant: Option<String>,
+    /// That stand here.
+    #[param(value_type = Option<terms::SubmissionStatus>)]
     status: Option<String>,
+    /// Made at this time or later.
     from: Option<Timestamp>,
+    /// Made before this time.
     until: Option<Timestamp>,
+    /// The most on one page.
+    #[param(minimum = 1, maximum = 200, default = 50)]
     limit: Option<u32>,
+    /// The `nextCursor` of the page before.
+    #[param(value_type = Option<terms::Cursor>)]
     cursor: Option<String>,
 }
 
 /// A page of submissions, newest first, without their content.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = SubmissionPage)]
 pub(crate) struct Page {
     items: Vec<Submission>,
     /// Where the next page begins; nothing on the last.
+    #[schema(required, value_type = Option<terms::Cursor>)]
     next_cursor: Option<String>,
     /// So many were looked at that do not match that the page was ended before it was full. The next goes on.
     cut_short: bool,
 }
 
-#[derive(Serialize)]
+/// A submission without its content.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ListedSubmission)]
 struct Submission {
+    #[schema(value_type = Uuid)]
     id: SubmissionId,
     tenant: String,
     owner: Option<String>,
+    #[schema(value_type = terms::SubmissionStatus)]
     status: &'static str,
     created_at: Timestamp,
 }
 
 /// Lists submissions.
+#[utoipa::path(
+    get, path = "/api/submissions", tag = "submissions", operation_id = "listSubmissions",
+    params(Query),
+    responses((
+        status = 200, description = "A page of submissions.", body = Page,
+        links(("show" = (operation_id = "showSubmission", parameters(("id" = "$response.body#/items/0/id"))))),
+    )),
+)]
 pub(crate) async fn list(
     State(app): State<SharedApp>,
     caller: Caller,

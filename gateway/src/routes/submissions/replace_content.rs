@@ -10,6 +10,7 @@ use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::conditions::{EntityTag, Tags};
 use crate::extract::{Id, JsonText, unreadable};
+use crate::openapi::terms;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
@@ -18,6 +19,15 @@ const NONE: &str = "none";
 
 /// Replaces the content of a submission that is in progress. The body is the content itself. With `If-Match`, only if
 /// nobody else has changed it meanwhile.
+#[utoipa::path(
+    put, path = "/api/submissions/{id}/content", tag = "submissions", operation_id = "replaceContent",
+    params(("id" = Uuid, Path, description = "The submission's."), ("If-Match" = Option<String>, Header)),
+    request_body(content = terms::Content, example = json!({"code": "print(1)\n", "language": "python"})),
+    responses((status = 200, description = "It has the new content.", body = Standing)),
+    extensions(("x-problems" = json!([
+        Code::UnknownSubmission, Code::AlreadySubmitted, Code::InvalidContent
+    ]))),
+)]
 pub(crate) async fn replace_content(
     State(app): State<SharedApp>,
     caller: Caller,

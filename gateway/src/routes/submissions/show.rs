@@ -8,27 +8,39 @@ use domain::SubmissionId;
 use jiff::Timestamp;
 use serde::Serialize;
 use store::SubmissionRefusal;
+use utoipa::ToSchema;
 
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::conditions::{EntityTag, Tags};
 use crate::extract::Id;
-use crate::problem::Problem;
+use crate::openapi::terms;
+use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
-#[derive(Serialize)]
+/// A submission.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Submission {
+    #[schema(value_type = Uuid)]
     id: SubmissionId,
     tenant: String,
     /// Who of the tenant handed it in, if that is known.
     owner: Option<String>,
+    #[schema(value_type = terms::SubmissionStatus)]
     status: &'static str,
+    #[schema(value_type = terms::Content)]
     content: serde_json::Value,
     created_at: Timestamp,
 }
 
 /// Shows a submission with its content: 304 when the client has this state of it.
+#[utoipa::path(
+    get, path = "/api/submissions/{id}", tag = "submissions", operation_id = "showSubmission",
+    params(("id" = Uuid, Path, description = "The submission's."), ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, description = "The submission.", body = Submission)),
+    extensions(("x-problems" = json!([Code::UnknownSubmission]))),
+)]
 pub(crate) async fn show(
     State(app): State<SharedApp>,
     caller: Caller,

@@ -7,10 +7,21 @@ use super::Standing;
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::extract::Id;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
 /// Makes a submission final. Doing so again is harmless.
+#[utoipa::path(
+    post, path = "/api/submissions/{id}/submit", tag = "submissions", operation_id = "submit",
+    params(("id" = Uuid, Path, description = "The submission's.")),
+    responses((
+        status = 200, description = "It is SUBMITTED.", body = Standing,
+        links(("score" = (
+            operation_id = "createJob", request_body = json!({"submissionId": "$response.body#/id"})
+        ))),
+    )),
+    extensions(("x-problems" = json!([Code::UnknownSubmission]))),
+)]
 pub(crate) async fn submit(
     State(app): State<SharedApp>,
     caller: Caller,

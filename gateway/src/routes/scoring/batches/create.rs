@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use store::{BATCH_LIMIT, BatchOrigin, NewBatch, Refusal};
+use utoipa::ToSchema;
 
 use super::Rejected;
 use crate::app::SharedApp;
@@ -16,32 +17,63 @@ use crate::caller::{Caller, Role};
 use crate::extract;
 use crate::idempotency::NewId;
 use crate::knobs::Choices;
+use crate::openapi::terms::{self, EXAMPLE_ID};
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 use crate::traceparent::Traceparent;
 
-#[derive(Deserialize)]
+/// A batch to be made: the choices are those of each of its jobs.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = NewBatch)]
 pub(crate) struct Request {
+    /// What is to be scored.
+    #[schema(value_type = Vec<Uuid>, min_items = 1, max_items = 1000)]
     submission_ids: Vec<SubmissionId>,
+    /// The rubric's name, of at most 253 bytes; its newest version is the one used.
+    #[schema(min_length = 1, max_length = 253, default = "default")]
     rubric: Option<String>,
+    #[schema(value_type = Option<terms::Pool>)]
     pool: Option<String>,
+    #[schema(value_type = Option<terms::Priority>)]
     priority: Option<Number>,
+    /// Attempts after the first.
+    #[schema(value_type = Option<u32>, maximum = 20, default = 3)]
     retries: Option<Number>,
+    /// How long to wait before the first retry; each later one waits twice as long.
+    #[schema(value_type = Option<u32>, minimum = 1, maximum = 300, default = 2)]
     backoff_seconds: Option<Number>,
+    /// Not started before this time, which lies in the years 1970 to 9999.
     not_before: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+/// What became of a batch to be made.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AcceptedBatch)]
 struct Answer {
+    #[schema(value_type = Uuid)]
     batch_id: BatchId,
+    /// Submissions named.
     total: u32,
+    /// Jobs made.
     accepted: u32,
     rejected: Vec<Rejected>,
 }
 
 /// Asks for many submissions to be scored alike, in one commit. Those that cannot be are named, and do not keep the
 /// others out.
+#[utoipa::path(
+    post, path = "/api/scoring/batches", tag = "scoring", operation_id = "createBatch",
+    request_body(content = Request, example = json!({"submissionIds": [EXAMPLE_ID], "rubric": "quick"})),
+    responses((
+        status = 202, description = "The batch is on record.", body = Answer,
+        links(("show" = (operation_id = "showBatch", parameters(("id" = "$response.body#/batch_id"))))),
+    )),
+    extensions(("x-problems" = json!([
+        Code::InvalidBatch, Code::UnknownRubric, Code::UnknownPool, Code::InvalidPriority,
+        Code::InvalidRetries, Code::InvalidBackoff, Code::InvalidNotBefore,
+    ]))),
+)]
 pub(crate) async fn create(
     State(app): State<SharedApp>,
     caller: Caller,

@@ -11,10 +11,19 @@ use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::events::{Event, stream};
 use crate::extract::Id;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
 /// Streams how a batch stands whenever that is another, ten times a second at most, and ends when all members have ended.
+#[utoipa::path(
+    get, path = "/api/scoring/batches/{id}/events", tag = "scoring", operation_id = "streamBatch",
+    params(("id" = Uuid, Path, description = "The batch's."), ("Last-Event-ID" = Option<String>, Header)),
+    responses((
+        status = 200, content_type = "text/event-stream", body = String,
+        description = "Events of the type `batch`, each with what `GET /api/scoring/batches/{id}` answers as its data.",
+    )),
+    extensions(("x-problems" = json!([Code::UnknownBatch]))),
+)]
 pub(crate) async fn events(
     State(app): State<SharedApp>,
     caller: Caller,

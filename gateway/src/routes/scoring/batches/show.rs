@@ -8,43 +8,60 @@ use domain::{BatchId, JobId, Pool, Priority, SubmissionId};
 use jiff::Timestamp;
 use serde::Serialize;
 use store::BatchDetail;
+use utoipa::ToSchema;
 
 use super::{Rejected, no_such_batch};
 use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::conditions::{EntityTag, Tags};
 use crate::extract::Id;
-use crate::problem::Problem;
+use crate::openapi::terms;
+use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
-#[derive(Serialize)]
+/// A batch and how its members stand.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Batch {
     #[serde(rename = "batch_id")]
+    #[schema(value_type = Uuid)]
     batch_id: BatchId,
+    /// Submissions named.
     total: u32,
+    /// Its jobs.
     accepted: u32,
     rejected: Vec<Rejected>,
     queued: u32,
     running: u32,
     done: u32,
     error: u32,
+    /// Of those that are DONE.
+    #[schema(required, minimum = 0, maximum = 100)]
     mean_score: Option<f64>,
     first_failures: Vec<Failure>,
     rubric: String,
+    #[schema(value_type = terms::Pool)]
     pool: Pool,
+    #[schema(value_type = terms::Priority)]
     priority: Priority,
     created_at: Timestamp,
+    #[schema(required)]
     started_at: Option<Timestamp>,
+    #[schema(required)]
     completed_at: Option<Timestamp>,
 }
 
-#[derive(Serialize)]
+/// A member that ended without a score.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = BatchFailure)]
 struct Failure {
     #[serde(rename = "job_id")]
+    #[schema(value_type = Uuid)]
     job_id: JobId,
+    #[schema(value_type = Uuid)]
     submission_id: SubmissionId,
+    #[schema(value_type = terms::ErrorCode)]
     code: String,
     message: String,
 }
@@ -79,6 +96,12 @@ impl From<BatchDetail> for Batch {
 }
 
 /// Shows a batch and how its members stand: 304 when the client has this state of it.
+#[utoipa::path(
+    get, path = "/api/scoring/batches/{id}", tag = "scoring", operation_id = "showBatch",
+    params(("id" = Uuid, Path, description = "The batch's."), ("If-None-Match" = Option<String>, Header)),
+    responses((status = 200, description = "The batch.", body = Batch)),
+    extensions(("x-problems" = json!([Code::UnknownBatch]))),
+)]
 pub(crate) async fn show(
     State(app): State<SharedApp>,
     caller: Caller,

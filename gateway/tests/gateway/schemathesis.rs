@@ -1,0 +1,141 @@
+//! What schemathesis, which knows nothing but the description, finds wrong with a gateway: nothing.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::Connection;
+use sqlx::postgres::PgConnection;
+use testkit::TempFolder;
+
+use crate::authentication::token::{SECRET, Signer, claims_but};
+use crate::fixture::{Gateway, answer};
+
+/// Requests for each operation and phase, unless `EXAMPLES` says otherwise.
+const EXAMPLES: &str = "20";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_no_server_error_and_nothing_that_is_not_described() -> Result<()> {
+    let program = program()?;
+    let redis = testkit::redis_url().await?;
+    let database = testkit::fresh_database().await?;
+    let mut flags = vec!["--auth-secret", SECRET, "--auth-audience", "assay", "--redis-url", &redis];
+    // What is limited would be all that schemathesis sees.
+    for limit in
+        ["--rate-address-reads", "--rate-address-writes", "--rate-subject-reads", "--rate-subject-writes"]
+    {
+        flags.extend([limit, "1000000/1s"]);
+    }
+    let gateway = Gateway::ready(&database, &flags).await?;
+    let token = |role: &str, name: &str| {
+        Signer::secret().token("any", &claims_but(json!({"role": role, "sub": name, "tenant": "default"})))
+    };
+    let admin = token("admin", "root")?;
+    fill(&gateway, &admin).await?;
+
+    let folder = TempFolder::new()?;
+    let identities = folder.path().join("identities.json");
+    let identity = |name: &str, token: &str| {
+        let header = json!({"name": "Authorization", "value": format!("Bearer {token}")});
+        json!({"name": name, "fixedHeaders": [header]})
+    };
+    let known = json!({"auth": [identity("root", &admin)]});
+    std::fs::write(&identities, serde_json::to_vec(&known)?)?;
+
+    write_ids(&gateway, folder.path()).await?;
+    let settings = folder.path().join("schemathesis.toml");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/schemathesis/schemathesis.toml"), &settings)?;
+    let setting = |name: &str, otherwise: &str| std::env::var(name).unwrap_or(otherwise.to_owned());
+    let mut command = Command::new(&program);
+    command
+        .arg("--config-file")
+        .arg(&settings)
+        .args(["--no-color", "run", &format!("{}/openapi.json", gateway.url)])
+        .arg("--auth-wfc")
+        .arg(&identities)
+        .args(["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--mode", "all"])
+        .args(["--max-examples", &setting("EXAMPLES", EXAMPLES), "--seed", &setting("SEED", "1")])
+        .arg("--continue-on-failure")
+        .current_dir(folder.path())
+        .stdin(Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await??;
+    let said = String::from_utf8_lossy(&output.stdout);
+    println!("{said}");
+    ensure!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    gateway.stop().await
+}
+
+/// The program that `hack/setup.sh tests` installs. A machine without it cannot run this test, and must not
+/// look as if it had.
+fn program() -> Result<PathBuf> {
+    let program =
+        testkit::cache_folder().context("a folder for what is kept")?.join("schemathesis/bin/schemathesis");
+    ensure!(program.is_file(), "{} is missing: run hack/setup.sh tests", program.display());
+    Ok(program)
+}
+
+/// How many of each kind there are.
+const EACH: usize = 12;
+
+/// Has something of each kind on record, as scorers and people leave it.
+async fn fill(gateway: &Gateway, token: &str) -> Result<()> {
+    let send = async |method: Method, path: &str, body: Option<Value>| {
+        let request = gateway.request(method, path).bearer_auth(token);
+        let answer = answer(body.iter().fold(request, |request, body| request.json(body))).await?;
+        ensure!(answer.status < 300, "{path}: {answer:?}");
+        anyhow::Ok(answer)
+    };
+    let submission = async |submit: bool| {
+        let body =
+            json!({"content": {"code": "def f():\n    pass\n", "language": "python"}, "submit": submit});
+        send(Method::POST, "/api/submissions", Some(body)).await?.id("id")
+    };
+    let job = async || {
+        let body = json!({"submissionId": submission(true).await?});
+        send(Method::POST, "/api/scoring", Some(body)).await?.id("job_id")
+    };
+    let mut members = Vec::new();
+    for _ in 0..EACH {
+        submission(false).await?;
+        submission(true).await?;
+        members.push(submission(true).await?);
+        send(Method::DELETE, &format!("/api/scoring/{}", job().await?), None).await?;
+        for ended in [DONE, TIMED_OUT] {
+            let statement = format!(
+                "UPDATE scoring_jobs SET started_at = now(), completed_at = now(), version = version + 1, scorer = 's', \
+                 lease_epoch = 4, {ended} WHERE id = '{}'",
+                job().await?
+            );
+            gateway.execute(&statement).await?;
+        }
+        job().await?;
+    }
+    send(Method::POST, "/api/scoring/batches", Some(json!({"submissionIds": members}))).await?;
+    Ok(())
+}
+
+const DONE: &str = r#"status = 'DONE', attempt = 1, score = 87.5, feedback = 'Good.', result = '{"score": 87.5, "tests":
+    [{"name": "size", "score": 87.5, "max_score": 100, "status": "failed", "output": "9 lines"}]}'"#;
+
+const TIMED_OUT: &str =
+    "status = 'ERROR', attempt = 4, feedback = 'It took too long.', error_code = 'timeout',
+    error_message = 'It took too long.'";
+
+/// Writes down what there is, for schemathesis to ask for.
+async fn write_ids(gateway: &Gateway, folder: &Path) -> Result<()> {
+    let mut connection = PgConnection::connect(&gateway.database).await?;
+    for (name, query) in [
+        ("submissions", "SELECT id::text FROM submissions"),
+        ("jobs", "SELECT id::text FROM scoring_jobs"),
+        ("batches", "SELECT id::text FROM scoring_batches"),
+        ("dead-letters", "SELECT id::text FROM scoring_jobs WHERE status = 'ERROR'"),
+    ] {
+        let ids: Vec<String> = sqlx::query_scalar(query).fetch_all(&mut connection).await?;
+        ensure!(!ids.is_empty(), "there are no {name}");
+        let lines: String = ids.iter().map(|id| format!("\"{id}\"\n")).collect();
+        std::fs::write(folder.join(format!("{name}.dict")), lines)?;
+    }
+    Ok(())
+}
