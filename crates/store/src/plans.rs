@@ -155,7 +155,8 @@ fn walk_of_everything<'p>(plan: &'p str, leading: &HashMap<String, String>) -> O
         let column = leading.get(index).map(String::as_str).unwrap_or_default();
         let looks_up = condition.is_some_and(|condition| condition.contains(&format!("({column} ")));
         let by_pool = ["Key: pool", "Key: active.pool"].iter().any(|key| plan.contains(key));
-        let walks_all_active = index == "scoring_jobs_one_active_per_submission" && by_pool;
+        let of_active = ["scoring_jobs_one_active_per_submission", "scoring_jobs_active"].contains(&index);
+        let walks_all_active = of_active && by_pool;
         if !looks_up && !WALKS.contains(&index) && !walks_all_active && !index.starts_with("pg_") {
             return Some(line);
         }
