@@ -161,7 +161,9 @@ const OF_BATCH: &str = list!("j.batch_id = $1");
 
 const REDRIVES: &str = "
 SELECT a.actor, a.at, (a.detail ->> 'new_job')::uuid AS new_job, n.status
-FROM audit_log a LEFT JOIN scoring_jobs n ON n.id = (a.detail ->> 'new_job')::uuid
+FROM audit_log a LEFT JOIN LATERAL (
+  SELECT status FROM scoring_jobs WHERE id = (a.detail ->> 'new_job')::uuid LIMIT 1
+) n ON TRUE
 WHERE a.job_id = $1 AND a.action = 'redrive' ORDER BY a.id";
 
 // By way of the submission, whose jobs are few.
