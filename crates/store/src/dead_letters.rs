@@ -155,13 +155,13 @@ ORDER BY j.completed_at DESC, j.id DESC LIMIT $14"
 const ONE: &str = letters!("j.id = $1");
 
 // Each has an index, which a single statement with optional conditions could not use.
-const OF_ALL: &str = list!("$1::uuid IS NULL");
-const OF_TENANT: &str = list!("$1::uuid IS NULL AND j.tenant = coalesce($2, $4)");
+const OF_ALL: &str = list!("($1::uuid IS NULL OR TRUE)");
+const OF_TENANT: &str = list!("($1::uuid IS NULL OR TRUE) AND j.tenant = coalesce($2, $4)");
 const OF_BATCH: &str = list!("j.batch_id = $1");
 
 const REDRIVES: &str = "
 SELECT a.actor, a.at, (a.detail ->> 'new_job')::uuid AS new_job, n.status
-FROM audit_log a LEFT JOIN scoring_jobs n ON n.id = (a.detail ->> 'new_job')::uuid
+FROM audit_log a LEFT JOIN scoring_jobs n ON n.id = ANY (ARRAY[(a.detail ->> 'new_job')::uuid])
 WHERE a.job_id = $1 AND a.action = 'redrive' ORDER BY a.id";
 
 // By way of the submission, whose jobs are few.

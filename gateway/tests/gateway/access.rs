@@ -84,6 +84,7 @@ fn routes() -> Vec<Route> {
             table: [[201, 403, 403, 403], [201, 201, 403, 403], [201; 4]],
             ..Route::new(Method::POST, "/api/submissions", Submitted, 201)
         },
+        Route { listed_by: Some("id"), ..Route::new(Method::GET, "/api/submissions", Submitted, 200) },
         Route::new(Method::GET, "/api/submissions/{id}", Submitted, 200),
         Route { body: content, ..Route::new(Method::PUT, "/api/submissions/{id}/content", InProgress, 200) },
         Route::new(Method::POST, "/api/submissions/{id}/submit", InProgress, 200),
@@ -91,6 +92,7 @@ fn routes() -> Vec<Route> {
         Route { listed_by: Some("job_id"), ..Route::new(Method::GET, "/api/scoring", Active, 200) },
         Route::new(Method::GET, "/api/scoring/{id}", Active, 200),
         Route::new(Method::GET, "/api/scoring/{id}/attempts", Dead, 200),
+        Route::new(Method::GET, "/api/scoring/{id}/events", Active, 200),
         Route::new(Method::DELETE, "/api/scoring/{id}", Active, 200),
         Route::new(Method::POST, "/api/scoring/{id}/retry", Dead, 202),
         Route {
@@ -100,6 +102,7 @@ fn routes() -> Vec<Route> {
             ..Route::new(Method::POST, "/api/scoring/batches", Submitted, 202)
         },
         Route::new(Method::GET, "/api/scoring/batches/{id}", Batch, 200),
+        Route::new(Method::GET, "/api/scoring/batches/{id}/events", Batch, 200),
         Route { listed_by: Some("job_id"), ..Route::new(Method::GET, "/api/dead-letters", Dead, 200) },
         Route::new(Method::GET, "/api/dead-letters/{id}", Dead, 200),
         Route::new(Method::POST, "/api/dead-letters/{id}/redrive", Dead, 202),
