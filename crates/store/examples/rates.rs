@@ -1,7 +1,8 @@
 //! How many jobs a second Postgres accepts, starts and finishes: `cargo run -p store --example rates`.
 //!
 //! Measures on the Postgres of `ASSAY_TEST_DATABASE_URL`, or on one of its own, in a new database. Arguments: how
-//! many jobs (20,000), how many calls at once (1), and `no-attempts-fk` to measure without that foreign key.
+//! many jobs (20,000), how many calls at once (1), `no-attempts-fk` to measure without that foreign key, `confined` to accept
+//! and show for a caller who sees a tenant alone, `owned` for submissions that have owners, and `quota` to enforce one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -11,14 +12,14 @@ use anyhow::{Context, Result};
 use domain::{Epoch, Knobs};
 use sqlx::{Connection, PgConnection};
 use store::{
-    Accepted, Ending, FinishRequest, Finished, NewJob, RubricVersion, Scope, Settings, StartRequest, Started,
-    Store,
+    Accepted, Ending, FinishRequest, Finished, NewJob, Quota, RowSecurity, RubricVersion, Scope, Settings,
+    StartRequest, Started, Store,
 };
 use uuid::Uuid;
 
 const LOAD: &str = r#"
-INSERT INTO submissions (status, content)
-SELECT 'SUBMITTED', jsonb_build_object('language', 'python', 'code', '# ' || g || E'\n' ||
+INSERT INTO submissions (status, owner, content)
+SELECT 'SUBMITTED', $2, jsonb_build_object('language', 'python', 'code', '# ' || g || E'\n' ||
   repeat(E'def f(x):\n    """Adds one."""\n    return x + 1\n', 85), 'documentation', '# Notes')
 FROM generate_series(1, $1) g RETURNING id"#;
 
@@ -29,20 +30,26 @@ async fn main() -> Result<()> {
     let (jobs, at_once) = (number(0, 20_000)?, number(1, 1)?);
     let url = testkit::fresh_database().await?;
     store::migrate(&url).await?;
-    let store = Store::connect(&Settings::new(&url))?;
+    let told = |word: &str| arguments.iter().any(|argument| argument == word);
+    let quota = if told("quota") { Quota::Enforced(1_000_000) } else { Quota::NotAsked };
+    let store = Store::connect(&Settings { quota, ..Settings::new(&url) })?;
+    let scope = if told("confined") { Scope::Tenant("default".to_owned()) } else { Scope::All };
+    anyhow::ensure!(store.prepare_row_security(&url).await? == RowSecurity::On);
     let rubric = RubricVersion { name: "default".to_owned(), version: "1".to_owned(), spec: "{}".to_owned() };
     store.ensure_rubrics(&[rubric]).await?;
     let mut connection = PgConnection::connect(&url).await?;
-    if arguments.iter().any(|argument| argument == "no-attempts-fk") {
+    if told("no-attempts-fk") {
         sqlx::query("ALTER TABLE scoring_attempts DROP CONSTRAINT scoring_attempts_job_exists")
             .execute(&mut connection)
             .await?;
     }
-    let submissions: Vec<(Uuid,)> = sqlx::query_as(LOAD).bind(jobs).fetch_all(&mut connection).await?;
+    let owner = told("owned").then_some("ann");
+    let load = sqlx::query_as(LOAD).bind(jobs).bind(owner);
+    let submissions: Vec<(Uuid,)> = load.fetch_all(&mut connection).await?;
     sqlx::query("ANALYZE").execute(&mut connection).await?;
 
     println!("{jobs} submissions are there");
-    let new: Vec<NewJob> = submissions.iter().map(|(submission,)| new_job(*submission)).collect();
+    let new: Vec<NewJob> = submissions.iter().map(|(submission,)| new_job(*submission, &scope)).collect();
     let ids: Vec<Uuid> = new.iter().map(|job| job.id).collect();
     let seconds = in_batches(new, 64, at_once, async |batch| {
         let accepted = store.accept(&batch).await?;
@@ -51,6 +58,12 @@ async fn main() -> Result<()> {
     })
     .await?;
     report("accept, batches of 64", jobs, seconds);
+
+    let (seen, started) = (store.within(scope), Instant::now());
+    for job in ids.iter().take(2_000) {
+        anyhow::ensure!(seen.job(*job).await?.is_some());
+    }
+    report("show, one by one", 2_000, started.elapsed().as_secs_f64());
 
     let started = Instant::now();
     for batch in ids.chunks(500) {
@@ -87,11 +100,11 @@ async fn start_and_finish(store: &Store, jobs: &[Uuid]) -> Result<()> {
     Ok(())
 }
 
-fn new_job(submission_id: Uuid) -> NewJob {
+fn new_job(submission_id: Uuid, scope: &Scope) -> NewJob {
     NewJob {
         id: Uuid::now_v7(),
         submission_id,
-        scope: Scope::All,
+        scope: scope.clone(),
         knobs: Knobs::default(),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         resource: None,

@@ -41,10 +41,15 @@ const FILES: [(&str, &str, &str); 18] = files! {
     "0020" "scored"
 };
 
+/// How a file begins that has its own transactions, and may be applied again after some of them.
+const WITHOUT_TRANSACTION: &str = "-- no-transaction\n";
+
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let migration = |(version, description, sql): (&'static str, &'static str, &'static str)| {
         let version = version.parse().expect("a file's name begins with a number");
-        Migration::new(version, description.into(), MigrationType::Simple, SqlStr::from_static(sql), false)
+        let own_transactions = sql.starts_with(WITHOUT_TRANSACTION);
+        let (kind, text) = (MigrationType::Simple, SqlStr::from_static(sql));
+        Migration::new(version, description.into(), kind, text, own_transactions)
     };
     let mut migrator = Migrator::with_migrations(FILES.into_iter().map(migration).collect());
     // The next version's: during an upgrade this one is started again and goes on.
@@ -93,7 +98,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Brings the schema up to date. Several may try at once: they take turns. The URL must lead to Postgres itself,
 /// since the lock that makes them take turns belongs to the session, which a transaction pooler does not keep.
 ///
-/// Each migration is a transaction, so whoever is killed leaves whole ones only, and the next one goes on from there.
+/// Each migration is a transaction, or several that may be applied again, so whoever is killed leaves whole ones only, and the
+/// next one goes on from there.
 ///
 /// # Errors
 /// When Postgres cannot be reached, its schema was changed by hand, or others held locks for minutes. A newer schema is
