@@ -65,7 +65,7 @@ pub(crate) struct Page {
             ("redrive" = (operation_id = "redrive", parameters(("id" = "$response.body#/items/0/job_id")))),
         ),
     )),
-    extensions(("x-problems" = json!([Code::InvalidData]))),
+    extensions(("x-problems" = json!([Code::InvalidData, Code::Forbidden]))),
 )]
 pub(crate) async fn list(
     State(app): State<SharedApp>,

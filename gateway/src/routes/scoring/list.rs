@@ -79,6 +79,7 @@ pub(crate) struct Page {
         status = 200, description = "A page of jobs.", body = Page,
         links(("show" = (operation_id = "showJob", parameters(("id" = "$response.body#/items/0/job_id"))))),
     )),
+    extensions(("x-problems" = json!([Code::Forbidden]))),
 )]
 pub(crate) async fn list(
     State(app): State<SharedApp>,
@@ -86,7 +87,7 @@ pub(crate) async fn list(
     Asked(query): Asked<Query>,
 ) -> Result<Json<Page>, Problem> {
     let AskedPage { after, limit } = AskedPage::new(query.limit, query.cursor.as_deref())?;
-    let filter = query.filter()?;
+    let filter = query.filter(&caller)?;
     let store = app.store(&caller);
     let page = repeat(|| store.jobs(&filter, after, limit)).await?;
     Ok(Json(Page {
@@ -97,7 +98,7 @@ pub(crate) async fn list(
 }
 
 impl Query {
-    fn filter(self) -> Result<JobFilter, Problem> {
+    fn filter(self, caller: &Caller) -> Result<JobFilter, Problem> {
         let status: Option<JobStatus> = self
             .status
             .map(|status| status.parse())
@@ -107,7 +108,7 @@ impl Query {
             submission_id: self.submission_id,
             batch_id: self.batch_id,
             status,
-            tenant: choice("tenant", self.tenant)?,
+            tenant: caller.tenant_if_named(choice("tenant", self.tenant)?)?,
             pool: choice("pool", self.pool)?,
             rubric: choice("rubric", self.rubric)?,
             code: choice("code", self.code)?,

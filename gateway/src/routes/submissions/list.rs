@@ -74,6 +74,7 @@ struct Submission {
         status = 200, description = "A page of submissions.", body = Page,
         links(("show" = (operation_id = "showSubmission", parameters(("id" = "$response.body#/items/0/id"))))),
     )),
+    extensions(("x-problems" = json!([Code::Forbidden]))),
 )]
 pub(crate) async fn list(
     State(app): State<SharedApp>,
@@ -82,7 +83,7 @@ pub(crate) async fn list(
 ) -> Result<Json<Page>, Problem> {
     let AskedPage { after, limit } = AskedPage::new(query.limit, query.cursor.as_deref())?;
     let store = app.store(&caller);
-    let filter = query.filter()?;
+    let filter = query.filter(&caller)?;
     let page = repeat(|| store.submissions(&filter, after, limit)).await?;
     Ok(Json(Page {
         items: page.submissions.into_iter().map(Submission::from).collect(),
@@ -92,7 +93,7 @@ pub(crate) async fn list(
 }
 
 impl Query {
-    fn filter(self) -> Result<SubmissionFilter, Problem> {
+    fn filter(self, caller: &Caller) -> Result<SubmissionFilter, Problem> {
         let known = [SubmissionStatus::InProgress, SubmissionStatus::Submitted];
         let named = |name: String| {
             let unknown = || format!("{name:?} is not a status of submissions: IN_PROGRESS or SUBMITTED.");
@@ -100,7 +101,7 @@ impl Query {
             found.ok_or_else(|| Problem::new(Code::InvalidQuery, unknown()))
         };
         Ok(SubmissionFilter {
-            tenant: choice("tenant", self.tenant)?,
+            tenant: caller.tenant_if_named(choice("tenant", self.tenant)?)?,
             status: self.status.map(named).transpose()?,
             from: self.from,
             until: self.until,
