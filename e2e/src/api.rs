@@ -118,6 +118,18 @@ impl Api {
         Ok(answer.body)
     }
 
+    /// A job once it has ended, or as it is shown after so long.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn job_once_ended(&self, id: Uuid, at_most: Duration) -> Result<Value> {
+        let wait = format!("wait={}", at_most.as_secs());
+        let request = self.request(Method::GET, &format!("/api/scoring/{id}")).header("prefer", wait);
+        let answer = self.answer(request).await?;
+        ensure!(answer.status == 200, "not shown: {answer:?}");
+        Ok(answer.body)
+    }
+
     /// A GET.
     ///
     /// # Errors

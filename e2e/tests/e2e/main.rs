@@ -21,4 +21,5 @@ mod scorers;
 mod secrets;
 mod stops;
 mod traces;
+mod waiting;
 mod walk;

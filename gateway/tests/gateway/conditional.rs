@@ -79,12 +79,12 @@ async fn a_job_is_cancelled_only_in_the_state_that_is_named() -> Result<()> {
         .await?;
     let cancel =
         async |tag: &str| conditional(&gateway, Method::DELETE, &path, ("if-match", tag), None).await;
-    for other in [before.as_str(), "\"x\"", "W/\"2.5\""] {
+    for other in [before.as_str(), "\"x\"", "2.5"] {
         cancel(other).await?.is_problem(412, "precondition_failed");
     }
     assert_eq!(gateway.get(&path).await?.body["status"], "RUNNING");
     let now = tag(&gateway.get(&path).await?)?;
-    for _ in 0..2 {
+    for now in [format!("W/{now}"), now] {
         let cancelled = cancel(&now).await?;
         assert_eq!((cancelled.status, &cancelled.body["status"]), (200, &json!("ERROR")), "be it repeated");
     }

@@ -48,7 +48,7 @@ pub(crate) async fn cancel(
         None => repeat(|| store.cancel(std::slice::from_ref(&request))).await?.pop(),
         Some(tags) => {
             let version = repeat(|| store.job_version(id)).await?;
-            let named = version.filter(|version| tags.names_exactly(&EntityTag::of(*version)));
+            let named = version.filter(|version| tags.names(&EntityTag::of(*version)));
             let version = named.map_or(NONE, |version| version.number);
             Some(repeat(|| store.cancel_if(&request, version)).await?)
         }

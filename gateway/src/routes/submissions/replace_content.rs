@@ -47,7 +47,7 @@ pub(crate) async fn replace_content(
             let found = repeat(|| store.submission_revision(id)).await?;
             let (_, revision) = found.ok_or(SubmissionRefusal::NotFound)?;
             // Should it not be the one that is named, it may still have this content: that is for Postgres to see.
-            let named = tags.names_exactly(&EntityTag::of_revision(revision.as_str()));
+            let named = tags.names(&EntityTag::of_revision(revision.as_str()));
             let revision = if named { revision.as_str() } else { NONE };
             repeat(|| store.replace_content_if(id, content, revision)).await??;
         }
