@@ -33,8 +33,9 @@ pub(super) fn complete(description: &mut OpenApi) {
     let mut add = |name: Cow<str>, schema| components.schemas.insert(name.into_owned(), schema);
     add(Body::name(), Body::schema());
     add(Code::name(), Code::schema());
-    // Content refers to it by name.
+    // Others refer to these by name alone.
     add(terms::File::name(), terms::File::schema());
+    add(terms::Choice::name(), terms::Choice::schema());
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {

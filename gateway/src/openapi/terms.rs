@@ -175,6 +175,29 @@ term!(ScoringResult, {
         .required("tests")
 });
 
+term!(JobEvent, event("job", "JobDetail"));
+
+term!(BatchEvent, event("batch", "Batch"));
+
+term!(PoolsEvent, event("pools", "PoolsSnapshot"));
+
+/// A server-sent event of one type, with JSON of this schema in it.
+fn event(name: &'static str, schema: &str) -> ObjectBuilder {
+    let data = text("JSON.")
+        .content_media_type("application/json")
+        .content_schema(Some(Ref::from_schema_name(schema)));
+    let milliseconds = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .description(Some("After how many milliseconds to come again, should the stream end."))
+        .minimum(Some(0));
+    ObjectBuilder::new()
+        .description(Some("A server-sent event. One with `retry` alone says when to come again."))
+        .property("event", one_of([name], "Its type."))
+        .property("id", text("What `Last-Event-ID` is to say."))
+        .property("data", data)
+        .property("retry", milliseconds)
+}
+
 /// A text that is one of these.
 fn one_of<const N: usize>(names: [&'static str; N], description: &str) -> ObjectBuilder {
     text(description).enum_values(Some(names))

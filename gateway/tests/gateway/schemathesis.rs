@@ -29,42 +29,44 @@ async fn schemathesis_finds_no_server_error_and_nothing_that_is_not_described() 
         flags.extend([limit, "1000000/1s"]);
     }
     let gateway = Gateway::ready(&database, &flags).await?;
-    let token = |role: &str, name: &str| {
-        Signer::secret().token("any", &claims_but(json!({"role": role, "sub": name, "tenant": "default"})))
-    };
-    let admin = token("admin", "root")?;
-    fill(&gateway, &admin).await?;
-
+    fill(&gateway, &token("admin")?).await?;
     let folder = TempFolder::new()?;
-    let identities = folder.path().join("identities.json");
-    let identity = |name: &str, token: &str| {
-        let header = json!({"name": "Authorization", "value": format!("Bearer {token}")});
-        json!({"name": name, "fixedHeaders": [header]})
-    };
-    let known = json!({"auth": [identity("root", &admin)]});
-    std::fs::write(&identities, serde_json::to_vec(&known)?)?;
-
     write_ids(&gateway, folder.path()).await?;
-    let settings = folder.path().join("schemathesis.toml");
-    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../hack/schemathesis/schemathesis.toml"), &settings)?;
+    for name in ["schemathesis.toml", "hooks.py"] {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/schemathesis").join(name);
+        std::fs::copy(kept, folder.path().join(name))?;
+    }
+    for role in ["admin", "instructor", "learner"] {
+        let mut command = command(&program, &gateway, folder.path(), role)?;
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let said = String::from_utf8_lossy(&output.stdout);
+        println!("As {role}:\n{said}");
+        ensure!(output.status.success(), "as {role}:\n{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    }
+    gateway.stop().await
+}
+
+/// A token of somebody of this role.
+fn token(role: &str) -> Result<String> {
+    Signer::secret().token("any", &claims_but(json!({"role": role, "sub": role, "tenant": "default"})))
+}
+
+/// Schemathesis with all checks, in this folder, asking as somebody of this role.
+fn command(program: &Path, gateway: &Gateway, folder: &Path, role: &str) -> Result<Command> {
+    let header = json!({"name": "Authorization", "value": format!("Bearer {}", token(role)?)});
+    let identities = json!({"auth": [{"name": role, "fixedHeaders": [header]}]});
+    std::fs::write(folder.join("identities.json"), serde_json::to_vec(&identities)?)?;
     let setting = |name: &str, otherwise: &str| std::env::var(name).unwrap_or(otherwise.to_owned());
-    let mut command = Command::new(&program);
+    let mut command = Command::new(program);
     command
-        .arg("--config-file")
-        .arg(&settings)
-        .args(["--no-color", "run", &format!("{}/openapi.json", gateway.url)])
-        .arg("--auth-wfc")
-        .arg(&identities)
+        .args(["--config-file", "schemathesis.toml", "--no-color"])
+        .args(["run", &format!("{}/openapi.json", gateway.url), "--auth-wfc", "identities.json"])
         .args(["--checks", "all", "--phases", "examples,coverage,fuzzing,stateful", "--mode", "all"])
         .args(["--max-examples", &setting("EXAMPLES", EXAMPLES), "--seed", &setting("SEED", "1")])
         .arg("--continue-on-failure")
-        .current_dir(folder.path())
+        .current_dir(folder)
         .stdin(Stdio::null());
-    let output = tokio::task::spawn_blocking(move || command.output()).await??;
-    let said = String::from_utf8_lossy(&output.stdout);
-    println!("{said}");
-    ensure!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    gateway.stop().await
+    Ok(command)
 }
 
 /// The program that `hack/setup.sh tests` installs. A machine without it cannot run this test, and must not

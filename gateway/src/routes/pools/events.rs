@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use super::watch;
 use crate::app::SharedApp;
 use crate::caller::Caller;
+use crate::openapi::terms;
 use crate::problem::{Code, Problem};
 
 /// When a client shall come back whose stream ended.
@@ -26,7 +27,7 @@ const LONGEST: Duration = Duration::from_secs(15 * 60);
 #[utoipa::path(
     get, path = "/api/pools/events", tag = "pools", operation_id = "streamPools",
     responses((
-        status = 200, content_type = "text/event-stream", body = String,
+        status = 200, content_type = "text/event-stream", body = terms::PoolsEvent,
         description = "Events of the type `pools`, each with what `GET /api/pools` answers as its data.",
     )),
     extensions(("x-problems" = json!([Code::Forbidden, Code::TooManyStreams]))),

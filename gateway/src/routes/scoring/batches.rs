@@ -20,7 +20,7 @@ use crate::problem::{Code, Problem};
 struct Rejected {
     #[schema(value_type = Uuid)]
     submission_id: SubmissionId,
-    /// Why: `unknown_submission`, `not_submitted`, `unknown_rubric` or `active_job`.
+    /// Why: `unknown_submission`, `not_submitted`, `unknown_rubric`, `quota_exceeded` or `active_job`.
     code: String,
 }
 

@@ -60,6 +60,8 @@ struct Submission {
     #[schema(value_type = Uuid)]
     id: SubmissionId,
     tenant: String,
+    /// Who of the tenant handed it in, if that is known.
+    #[schema(required)]
     owner: Option<String>,
     #[schema(value_type = terms::SubmissionStatus)]
     status: &'static str,

@@ -26,6 +26,7 @@ pub(crate) struct Submission {
     id: SubmissionId,
     tenant: String,
     /// Who of the tenant handed it in, if that is known.
+    #[schema(required)]
     owner: Option<String>,
     #[schema(value_type = terms::SubmissionStatus)]
     status: &'static str,

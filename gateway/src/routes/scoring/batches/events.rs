@@ -11,6 +11,7 @@ use crate::app::SharedApp;
 use crate::caller::Caller;
 use crate::events::{Event, stream};
 use crate::extract::Id;
+use crate::openapi::terms;
 use crate::problem::{Code, Problem};
 use crate::repeat::repeat;
 
@@ -19,7 +20,7 @@ use crate::repeat::repeat;
     get, path = "/api/scoring/batches/{id}/events", tag = "scoring", operation_id = "streamBatch",
     params(("id" = Uuid, Path, description = "The batch's."), ("Last-Event-ID" = Option<String>, Header)),
     responses((
-        status = 200, content_type = "text/event-stream", body = String,
+        status = 200, content_type = "text/event-stream", body = terms::BatchEvent,
         description = "Events of the type `batch`, each with what `GET /api/scoring/batches/{id}` answers as its data.",
     )),
     extensions(("x-problems" = json!([Code::UnknownBatch]))),
