@@ -42,7 +42,7 @@ async fn no_log_has_a_secret_or_a_token_in_it() -> Result<()> {
         ensure!(hidden.iter().all(|text| text.len() >= 40), "these are too short to look for");
         for service in world.stack.services() {
             let log = fs::read_to_string(service.log()).with_context(|| service.name().to_owned())?;
-            ensure!(log.len() > 10_000, "{} logs only {} bytes: that is no trace", service.name(), log.len());
+            ensure!(log.contains(r#""level":"DEBUG""#), "{} does not say all that it could", service.name());
             for text in &hidden {
                 let found = log.lines().find(|line| line.contains(text.as_str()));
                 ensure!(found.is_none(), "{} logs a secret: {found:?}", service.name());
