@@ -52,7 +52,7 @@ fn table(dist: &Path, out: &Path) -> String {
 fn is_outdated(built: &Path, sources: &[PathBuf]) -> bool {
     let Some(built) = changed(built) else { return true };
     let newest = |source: &PathBuf| {
-        let folder = source.is_dir().then(|| files_in(source)).unwrap_or_default();
+        let folder = if source.is_dir() { files_in(source) } else { Default::default() };
         folder.iter().chain([source]).filter_map(|path| changed(path)).max()
     };
     sources.iter().filter_map(newest).max().is_none_or(|newest| newest > built)

@@ -71,7 +71,9 @@ fn slot(name: &str) -> usize {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
-    usize::try_from((hash >> 32) % (SLOTS as u64)).unwrap_or(0)
+    // Names that differ in their last characters alone differ in few bits until these are mixed (MurmurHash3's finalizer).
+    let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    usize::try_from((mixed >> 32) % (SLOTS as u64)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub fn shown(text: &str) -> Vec<ShownMetric> {
 
 /// The labels of a line such as `name{a="1",b="2"} 3`. No value of ours has a quote in it.
 fn labels(line: &str) -> Vec<(String, String)> {
-    let inside = line.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(inside, _)| inside);
+    let inside = line.split_once('{').and_then(|(_, rest)| rest.rsplit_once('}')).map(|(inside, _)| inside);
     let pairs = inside.unwrap_or_default().split("\",").filter_map(|pair| pair.split_once("=\""));
     pairs.map(|(label, value)| (label.to_owned(), value.trim_end_matches('"').to_owned())).collect()
 }

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     fn digest_of(number: usize) -> Digest {
-        Digest::of(&number.to_string())
+        Digest::of(number.to_string())
     }
 
     #[test]

@@ -113,7 +113,7 @@ async fn a_body_that_never_arrives_is_given_up() -> Result<()> {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() -> Result<()> {
     let gateway = Gateway::alone().await?;
-    for path in ["/", "/api", "/api/scoring/", "/nothing"] {
+    for path in ["/api", "/api/scoring/", "/nothing"] {
         gateway.get(path).await?.is_problem(404, "unknown_route");
     }
     let wrong = gateway.delete("/api/scoring").await?;

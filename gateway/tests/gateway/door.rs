@@ -18,7 +18,7 @@ async fn connect(gateway: &Gateway) -> Result<TcpStream> {
 async fn until_ended(stream: &mut TcpStream) -> Result<String> {
     let mut said = Vec::new();
     match timeout(LIMIT, stream.read_to_end(&mut said)).await.context("the connection stays open")? {
-        Err(error) if error.kind() != io::ErrorKind::ConnectionReset => return Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::ConnectionReset => Err(error.into()),
         _ => Ok(String::from_utf8(said)?),
     }
 }

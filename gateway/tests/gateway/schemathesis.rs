@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::Connection;
 use sqlx::postgres::PgConnection;
-use testkit::TempFolder;
+use testkit::{Place, Redis, TempFolder};
 
 use crate::authentication::token::{SECRET, Signer, claims_but};
 use crate::fixture::{Gateway, answer};
@@ -19,9 +19,12 @@ const EXAMPLES: &str = "20";
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_no_server_error_and_nothing_that_is_not_described() -> Result<()> {
     let program = program()?;
-    let redis = testkit::redis_url().await?;
+    // Its own: gateways that share one share what is left of a limit, too.
+    let servers = TempFolder::new()?;
+    let redis = Redis::start(&Place::owned(servers.path())).await?;
+    let redis_url = redis.url();
     let database = testkit::fresh_database().await?;
-    let mut flags = vec!["--auth-secret", SECRET, "--auth-audience", "assay", "--redis-url", &redis];
+    let mut flags = vec!["--auth-secret", SECRET, "--auth-audience", "assay", "--redis-url", &redis_url];
     // What is limited would be all that schemathesis sees.
     for limit in
         ["--rate-address-reads", "--rate-address-writes", "--rate-subject-reads", "--rate-subject-writes"]
