@@ -23,6 +23,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jsonwebtoken::Algorithm;
 use runtime::Outage;
+use runtime::metrics::Dependency;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -103,7 +104,10 @@ impl Authentication {
         let secret = flags.secret.read().context("the secret of HS256")?;
         let jwks = match &flags.jwks.auth_jwks_url {
             Some(url) => {
-                let outage = Outage::shown_by("the issuer of tokens", metrics.away("token_issuer"));
+                let outage = Outage::shown_by(
+                    "the issuer of tokens",
+                    metrics.dependencies.away(Dependency::named("token_issuer")),
+                );
                 let (jwks, fetching) = Jwks::new(&flags.jwks, url.clone(), outage)?;
                 background.spawn(fetching);
                 Some(jwks)
@@ -111,7 +115,8 @@ impl Authentication {
             None => None,
         };
         let accounts = flags.accounts.auth_token_review.then(|| {
-            let outage = Outage::shown_by("TokenReview", metrics.away("token_review"));
+            let outage =
+                Outage::shown_by("TokenReview", metrics.dependencies.away(Dependency::named("token_review")));
             ServiceAccounts::new(&flags.accounts, cluster, outage)
         });
         info!(

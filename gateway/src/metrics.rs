@@ -8,10 +8,9 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use runtime::CommitMetrics;
-use runtime::metrics::{of_calls, of_sizes};
+use runtime::metrics::{Dependencies, Histograms, of_calls, of_sizes};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Request {
@@ -30,11 +29,6 @@ struct Resource {
 pub(crate) enum ResourceKind {
     ScoringJob,
     ScoringBatch,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Dependency {
-    of: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,14 +65,15 @@ struct Waiting {
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
     requests: Family<Request, Counter>,
-    durations: Family<Request, Histogram, fn() -> Histogram>,
+    durations: Histograms<Request>,
     /// Of the commits that accept single jobs.
     pub(crate) accepts: CommitMetrics,
     created: Family<Resource, Counter>,
     refused: Family<Resource, Counter>,
     backlog: Gauge,
     live: Gauge<u64, AtomicU64>,
-    away: Family<Dependency, Gauge>,
+    /// What it depends on.
+    pub(crate) dependencies: Dependencies,
     connections: Gauge,
     connections_refused: Family<Reason, Counter>,
     connections_timed_out: Family<Waiting, Counter>,
@@ -102,7 +97,7 @@ impl Metrics {
             refused: Family::default(),
             backlog: Gauge::default(),
             live: Gauge::default(),
-            away: Family::default(),
+            dependencies: Dependencies::default(),
             connections: Gauge::default(),
             connections_refused: Family::default(),
             connections_timed_out: Family::default(),
@@ -169,11 +164,7 @@ impl Metrics {
             "Jobs that have a ScoringJob, as last seen by this gateway's relay",
             metrics.live.clone(),
         );
-        registry.register(
-            "away",
-            "Whether something that the gateway depends on is away",
-            metrics.away.clone(),
-        );
+        metrics.dependencies.register(registry);
         registry.register("connections", "Connections that are open", metrics.connections.clone());
         registry.register(
             "connections_refused",
@@ -297,10 +288,5 @@ impl Metrics {
     pub(crate) fn relay(&self, waiting: u64, live: u64) {
         self.backlog.set(i64::try_from(waiting).unwrap_or(i64::MAX));
         self.live.set(live);
-    }
-
-    /// The gauge of whether something that the gateway depends on is away.
-    pub(crate) fn away(&self, of: &'static str) -> Gauge {
-        self.away.get_or_create_owned(&Dependency { of })
     }
 }

@@ -7,5 +7,5 @@ mod sampler;
 mod snapshot;
 mod window;
 
-pub(crate) use sampler::{Pools, Watching, queues_at};
+pub(crate) use sampler::{Pools, Watching};
 pub(crate) use snapshot::{Scope, Snapshot};

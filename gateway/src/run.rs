@@ -8,6 +8,7 @@ use anyhow::Context;
 use axum::middleware;
 use domain::LeaseSettings;
 use queue::{Announcer, Queue};
+use runtime::metrics::Dependency;
 use runtime::{Health, Outage, Shutdown, serve_health};
 use store::Store;
 use tokio::net::TcpListener;
@@ -26,7 +27,7 @@ use crate::idempotency::forget;
 use crate::leaving::leave_when_stopping;
 use crate::metrics::Metrics;
 use crate::overload::Overload;
-use crate::pools::{self, Pools};
+use crate::pools::Pools;
 use crate::rate_limit::RateLimits;
 use crate::relay::{self, Relayer};
 use crate::router::router;
@@ -66,7 +67,7 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
     let mut registry = runtime::metrics::registry(env!("CARGO_PKG_VERSION"));
     let metrics = Metrics::register(&mut registry);
     let store = Store::connect(&settings.store()).context("--database-url")?;
-    let postgres = Arc::new(Outage::shown_by("Postgres", metrics.away("postgres")));
+    let postgres = Arc::new(Outage::shown_by("Postgres", metrics.dependencies.away(Dependency::POSTGRES)));
     let recorded = Arc::new(Notify::new());
     let (prepared_tx, prepared) = watch::channel(false);
 
@@ -100,17 +101,20 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
             batch_overflow: settings.mirror_batch_overflow,
             live: settings.mirror_live_limit,
         },
-        kubernetes: Outage::shown_by("Kubernetes", metrics.away("kubernetes")),
+        kubernetes: Outage::shown_by("Kubernetes", metrics.dependencies.away(Dependency::KUBERNETES)),
         metrics: metrics.clone(),
     };
     let relay_stop = Shutdown::default();
     let mut relay = JoinSet::new();
     relay.spawn(relay::run(relayer, recorded.clone(), prepared, postgres.clone(), relay_stop.clone()));
 
-    let queues = settings.redis_url.as_deref().map(pools::queues_at).transpose().context("--redis-url")?;
+    // Leases are for those who claim: nothing is claimed here.
+    let lease = LeaseSettings::renewed_by_thirds(Duration::from_secs(30))?;
+    let connect = |url| Queue::connect(url, lease);
+    let queue = settings.redis_url.as_deref().map(connect).transpose().context("--redis-url")?;
     let watched = Pools::new(settings.pools.clone(), shutdown.clone());
-    background.spawn(watched.clone().sample(store.clone(), queues));
-    let hub = start_hub(&settings, &store, &postgres, &metrics, &mut background)?;
+    background.spawn(watched.clone().sample(store.clone(), queue.clone()));
+    let hub = start_hub(&settings, queue, &store, &postgres, &metrics, &mut background);
 
     background.spawn(forget(store.clone(), settings.idempotency.idempotency_ttl));
 
@@ -182,27 +186,24 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
 /// Starts what tells those who wait of changes.
 fn start_hub(
     settings: &Settings,
+    queue: Option<Queue>,
     store: &Store,
     postgres: &Arc<Outage>,
     metrics: &Metrics,
     background: &mut JoinSet<()>,
-) -> anyhow::Result<Hub> {
-    let redis = settings.redis_url.as_deref().filter(|url| !url.is_empty());
-    // Leases are for those who claim: nothing is claimed here.
-    let lease = LeaseSettings::renewed_by_thirds(Duration::from_secs(30))?;
-    let queue = redis.map(|url| Queue::connect(url, lease)).transpose().context("--redis-url")?;
+) -> Hub {
     let hub =
         Hub::new(settings.events.watchers, queue.clone().map(Announcer::start), metrics.watchers.clone());
     match (queue, settings.pools.first()) {
         (Some(queue), Some(pool)) => {
-            let redis = Outage::shown_by("Redis", metrics.away("redis"));
+            let redis = Outage::shown_by("Redis", metrics.dependencies.away(Dependency::REDIS));
             background.spawn(listen(queue.listener(pool.clone()), hub.clone(), redis));
         }
         _ => info!("without ASSAY_REDIS_URL, those who wait learn of changes within a second"),
     }
     background.spawn(look_at_jobs(hub.clone(), store.clone(), postgres.clone()));
     background.spawn(look_at_batches(hub.clone(), store.clone(), postgres.clone()));
-    Ok(hub)
+    hub
 }
 
 /// Waits for one of these to panic; those that end otherwise have done what they were for.

@@ -15,7 +15,7 @@ use crate::Settings;
 use crate::arrivals::Arrivals;
 use crate::cluster::{Kind, Seen};
 use crate::definition::DefinitionError;
-use crate::metrics::{Call, Metrics, QueuedBy};
+use crate::metrics::{Metrics, QUEUE, QueuedBy, RESOLVE};
 use crate::queueing::{QueueKeeper, QueueingError};
 
 /// The most resources that one statement resolves, and the most jobs that one script call queues.
@@ -78,14 +78,14 @@ impl Context {
         let store = keeper.store.clone();
         let reporter =
             Reporter { controller: "assay-operator".to_owned(), instance: Some(settings.name.clone()) };
-        let resolve = GroupCommit::measured("resolve", LARGEST_BATCH, metrics.commit(Call::RESOLVE), {
+        let resolve = GroupCommit::measured("resolve", LARGEST_BATCH, metrics.commits.of(RESOLVE), {
             let store = store.clone();
             move |requests: Vec<ResourceRequest>| {
                 let store = store.clone();
                 async move { store.resolve(&requests).await.map_err(Arc::new) }
             }
         });
-        let queue = GroupCommit::measured("queue", LARGEST_BATCH, metrics.commit(Call::QUEUE), {
+        let queue = GroupCommit::measured("queue", LARGEST_BATCH, metrics.commits.of(QUEUE), {
             let keeper = keeper.clone();
             move |jobs: Vec<ToQueue>| {
                 let keeper = keeper.clone();

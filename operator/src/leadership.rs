@@ -12,6 +12,7 @@ use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::Client;
 use kube::api::{Api, PostParams};
+use runtime::metrics::Dependency;
 use runtime::{Outage, Shutdown, in_full};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use self::decision::{Observation, Turn, turn};
 use crate::cluster::{ClusterError, within_deadline};
-use crate::metrics::{Dependency, Metrics};
+use crate::metrics::Metrics;
 
 /// The name of the Lease, one for each namespace that an Assay is installed in.
 pub const LEASE_NAME: &str = "assay-operator";
@@ -48,8 +49,10 @@ impl Candidate {
     ) -> Self {
         // Replicas on one node's network have the same host name and, each in its container, the same process id.
         let identity = format!("{name}_{}", Uuid::new_v4());
-        let kubernetes =
-            Outage::shown_by("looking at the operators' Lease", metrics.away(Dependency::KUBERNETES));
+        let kubernetes = Outage::shown_by(
+            "looking at the operators' Lease",
+            metrics.dependencies.away(Dependency::KUBERNETES),
+        );
         Candidate { leases: Api::namespaced(client, namespace), identity, duration, metrics, kubernetes }
     }
 

@@ -12,14 +12,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use queue::Depth;
-use runtime::CommitMetrics;
-use runtime::metrics::{of_calls, of_phases, of_sizes};
+use runtime::metrics::{Call, Commits, Dependencies, Dependency, Histograms, of_calls, of_phases};
 
 /// A gauge in seconds or the like.
 type Level = Gauge<f64, AtomicU64>;
-
-/// A histogram by label.
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The operator's metrics.
 #[derive(Clone, Debug)]
@@ -45,9 +41,10 @@ pub(crate) struct Metrics {
     mirror_lag_seconds: Family<Lagging, Level>,
     reconcile_seconds: Histograms<Reconciled>,
     reconcile_lag_seconds: Histograms<OfKind>,
-    batch_sizes: Histograms<Call>,
-    batch_waits: Histograms<Call>,
-    away: Family<Dependency, Gauge>,
+    /// Of calls that serve many resources or jobs at once.
+    pub commits: Commits,
+    /// What it depends on.
+    pub dependencies: Dependencies,
 }
 
 /// What found a job that was not on the queue.
@@ -122,33 +119,11 @@ struct Reconciled {
     outcome: &'static str,
 }
 
-/// A call that serves many resources or jobs at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Call {
-    call: &'static str,
-}
+/// What resources stand for, asked of Postgres.
+pub(crate) const RESOLVE: Call = Call::named("resolve");
 
-impl Call {
-    /// What resources stand for, asked of Postgres.
-    pub(crate) const RESOLVE: Call = Call { call: "resolve" };
-    /// Jobs put on the queue.
-    pub(crate) const QUEUE: Call = Call { call: "queue" };
-}
-
-/// Something that the operator depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Dependency {
-    of: &'static str,
-}
-
-impl Dependency {
-    /// Postgres.
-    pub(crate) const POSTGRES: Dependency = Dependency { of: "postgres" };
-    /// Redis.
-    pub(crate) const REDIS: Dependency = Dependency { of: "redis" };
-    /// The API server.
-    pub(crate) const KUBERNETES: Dependency = Dependency { of: "kubernetes" };
-}
+/// Jobs put on the queue.
+pub(crate) const QUEUE: Call = Call::named("queue");
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -166,9 +141,8 @@ impl Default for Metrics {
             mirror_lag_seconds: Family::default(),
             reconcile_seconds: Family::new_with_constructor(of_calls),
             reconcile_lag_seconds: Family::new_with_constructor(of_phases),
-            batch_sizes: Family::new_with_constructor(of_sizes),
-            batch_waits: Family::new_with_constructor(of_calls),
-            away: Family::default(),
+            commits: Commits::default(),
+            dependencies: Dependencies::default(),
         }
     }
 }
@@ -188,7 +162,7 @@ impl Metrics {
             }
         }
         for of in [Dependency::POSTGRES, Dependency::REDIS, Dependency::KUBERNETES] {
-            metrics.away.get_or_create(&of).set(0);
+            drop(metrics.dependencies.away(of));
         }
         let mut registry = runtime::metrics::registry(env!("CARGO_PKG_VERSION"));
         metrics.register(registry.sub_registry_with_prefix("assay_operator"));
@@ -229,17 +203,8 @@ impl Metrics {
             "From when a change of a resource was seen to when its reconciliation began",
             self.reconcile_lag_seconds.clone(),
         );
-        registry.register("batch_size", "Resources or jobs in one call", self.batch_sizes.clone());
-        registry.register(
-            "batch_wait_seconds",
-            "How long resources or jobs waited for their call to begin",
-            self.batch_waits.clone(),
-        );
-        registry.register(
-            "away",
-            "Whether something that the operator depends on is away",
-            self.away.clone(),
-        );
+        self.commits.register(registry, "Resources or jobs");
+        self.dependencies.register(registry);
     }
 
     /// Shows how a pool's queue stands, at this time in milliseconds since 1970.
@@ -283,18 +248,5 @@ impl Metrics {
     /// A reconciliation began so long after the change that it is for.
     pub(crate) fn reconcile_lag(&self, kind: OfKind, lag: Duration) {
         self.reconcile_lag_seconds.get_or_create(&kind).observe(lag.as_secs_f64());
-    }
-
-    /// What is measured of a group commit.
-    pub(crate) fn commit(&self, call: Call) -> CommitMetrics {
-        CommitMetrics {
-            sizes: self.batch_sizes.get_or_create_owned(&call),
-            waits: self.batch_waits.get_or_create_owned(&call),
-        }
-    }
-
-    /// The gauge of whether something that the operator depends on is away.
-    pub(crate) fn away(&self, of: Dependency) -> Gauge {
-        self.away.get_or_create_owned(&of)
     }
 }

@@ -4,11 +4,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use domain::Pool;
 use queue::QueueError;
+use runtime::metrics::Dependency;
 use runtime::{Outage, Shutdown};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::metrics::{Dependency, Metrics};
+use crate::metrics::Metrics;
 use crate::queueing::QueueKeeper;
 
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -22,8 +23,8 @@ pub(crate) async fn watch_over(
 ) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let redis = Outage::shown_by("Redis", metrics.away(Dependency::REDIS));
-    let postgres = Outage::shown_by("Postgres", metrics.away(Dependency::POSTGRES));
+    let redis = Outage::shown_by("Redis", metrics.dependencies.away(Dependency::REDIS));
+    let postgres = Outage::shown_by("Postgres", metrics.dependencies.away(Dependency::POSTGRES));
     while shutdown.unless_requested(ticks.tick()).await.is_some() {
         let pools = pools.borrow().clone();
         let (queues, lag) = tokio::join!(look_at_queues(&keeper, &pools, &metrics), keeper.store.lag());

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use domain::{Claim, Epoch, Pool};
 use queue::{Adopt, Adoption, Claimed, Queue, QueueError, Release, Renewal, Waiter};
+use runtime::metrics::Dependency;
 use runtime::{GroupCommit, Outage};
 
-use crate::metrics::{Call, Dependency, Metrics};
+use crate::metrics::{LEASE, Metrics};
 
 /// The most leases that one call ends.
 const LARGEST_BATCH: usize = 256;
@@ -44,8 +45,8 @@ impl LeaseEnd {
 
 impl Leases {
     pub(crate) fn new(queue: Queue, pool: Pool, metrics: &Metrics) -> Leases {
-        let outage = Arc::new(Outage::shown_by("Redis", metrics.away(Dependency::REDIS)));
-        let ends = GroupCommit::measured("lease", LARGEST_BATCH, metrics.commit(Call::LEASE), {
+        let outage = Arc::new(Outage::shown_by("Redis", metrics.dependencies.away(Dependency::REDIS)));
+        let ends = GroupCommit::measured("lease", LARGEST_BATCH, metrics.commits.of(LEASE), {
             let (queue, pool, outage) = (queue.clone(), pool.clone(), outage.clone());
             move |ends: Vec<LeaseEnd>| {
                 let (queue, pool, outage) = (queue.clone(), pool.clone(), outage.clone());

@@ -10,16 +10,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use runtime::CommitMetrics;
-use runtime::metrics::{of_calls, of_phases, of_sizes};
+use runtime::metrics::{Call, Commits, Dependencies, Histograms, of_phases};
 
 use crate::held::Loss;
 
 /// A gauge in seconds.
 pub(crate) type Seconds = Gauge<f64, AtomicU64>;
-
-/// A histogram by label.
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
 
 /// The scorer's metrics.
 #[derive(Clone, Debug)]
@@ -51,9 +47,10 @@ pub(crate) struct Metrics {
     attempt_seconds: Histograms<EndedBy>,
     jobs: Family<EndedAs, Counter<u64, AtomicU64>>,
     job_seconds: Histograms<EndedAs>,
-    batch_sizes: Histograms<Call>,
-    batch_waits: Histograms<Call>,
-    away: Family<Dependency, Gauge>,
+    /// Of calls that serve many jobs at once.
+    pub(crate) commits: Commits,
+    /// What it depends on.
+    pub(crate) dependencies: Dependencies,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,19 +79,6 @@ impl EndedAs {
     const ERROR: EndedAs = EndedAs { status: "error" };
 }
 
-/// Something that the scorer depends on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Dependency {
-    of: &'static str,
-}
-
-impl Dependency {
-    /// Postgres.
-    pub(crate) const POSTGRES: Dependency = Dependency { of: "postgres" };
-    /// Redis.
-    pub(crate) const REDIS: Dependency = Dependency { of: "redis" };
-}
-
 /// How an attempt ended, by the name that the table of attempts has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct EndedBy {
@@ -110,27 +94,14 @@ impl EncodeLabelValue for Outcome {
     }
 }
 
-/// A call that serves many jobs at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct Call {
-    call: CallName,
-}
+/// Attempts begun in Postgres.
+pub(crate) const START: Call = Call::named("Start");
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
-enum CallName {
-    Start,
-    Finish,
-    Lease,
-}
+/// Attempts ended in Postgres.
+pub(crate) const FINISH: Call = Call::named("Finish");
 
-impl Call {
-    /// Attempts begun in Postgres.
-    pub(crate) const START: Call = Call { call: CallName::Start };
-    /// Attempts ended in Postgres.
-    pub(crate) const FINISH: Call = Call { call: CallName::Finish };
-    /// Leases ended in Redis.
-    pub(crate) const LEASE: Call = Call { call: CallName::Lease };
-}
+/// Leases ended in Redis.
+pub(crate) const LEASE: Call = Call::named("Lease");
 
 impl Default for Metrics {
     fn default() -> Self {
@@ -151,9 +122,8 @@ impl Default for Metrics {
             attempt_seconds: Family::new_with_constructor(of_phases),
             jobs: Family::default(),
             job_seconds: Family::new_with_constructor(of_phases),
-            batch_sizes: Family::new_with_constructor(of_sizes),
-            batch_waits: Family::new_with_constructor(of_calls),
-            away: Family::default(),
+            commits: Commits::default(),
+            dependencies: Dependencies::default(),
         }
     }
 }
@@ -220,13 +190,8 @@ impl Metrics {
             "From when a job was accepted to when its end was recorded",
             self.job_seconds.clone(),
         );
-        registry.register("batch_size", "Jobs in one call", self.batch_sizes.clone());
-        registry.register(
-            "batch_wait_seconds",
-            "How long jobs waited for their call to begin",
-            self.batch_waits.clone(),
-        );
-        registry.register("away", "Whether something that the scorer depends on is away", self.away.clone());
+        self.commits.register(registry, "Jobs");
+        self.dependencies.register(registry);
     }
 
     /// One more attempt ended so.
@@ -255,19 +220,6 @@ impl Metrics {
     /// A lease was lost for this reason.
     pub(crate) fn lease_lost(&self, loss: Loss) {
         self.leases_lost.get_or_create(&loss.into()).inc();
-    }
-
-    /// What is measured of a group commit.
-    pub(crate) fn commit(&self, call: Call) -> CommitMetrics {
-        CommitMetrics {
-            sizes: self.batch_sizes.get_or_create_owned(&call),
-            waits: self.batch_waits.get_or_create_owned(&call),
-        }
-    }
-
-    /// The gauge of whether something that the scorer depends on is away.
-    pub(crate) fn away(&self, of: Dependency) -> Gauge {
-        self.away.get_or_create_owned(&of)
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::report::Report;
 use domain::{Claim, Epoch, Pool};
 use queue::Announcer;
+use runtime::metrics::Dependency;
 use runtime::{GroupCommit, GroupCommitError, Outage, in_full};
 use store::{Ending, FinishRequest, Finished, InvalidItem, StartRequest, Started, Store, StoreError, Tenure};
 use tokio::time::sleep;
@@ -16,7 +17,7 @@ use tracing::error;
 
 use crate::apart::together_or_apart;
 use crate::held::Holding;
-use crate::metrics::{Call, Dependency, Metrics};
+use crate::metrics::{FINISH, Metrics, START};
 
 /// The most attempts that one statement starts or ends.
 const LARGEST_BATCH: usize = 256;
@@ -49,15 +50,15 @@ impl Records {
         last_call: CancellationToken,
         metrics: &Metrics,
     ) -> Records {
-        let outage = Arc::new(Outage::shown_by("Postgres", metrics.away(Dependency::POSTGRES)));
-        let starts = GroupCommit::measured("start", LARGEST_BATCH, metrics.commit(Call::START), {
+        let outage = Arc::new(Outage::shown_by("Postgres", metrics.dependencies.away(Dependency::POSTGRES)));
+        let starts = GroupCommit::measured("start", LARGEST_BATCH, metrics.commits.of(START), {
             let (store, outage) = (store.clone(), outage.clone());
             move |requests: Vec<StartRequest>| {
                 let (store, outage) = (store.clone(), outage.clone());
                 async move { noted(&outage, together_or_apart(&requests, |some| store.start(some)).await) }
             }
         });
-        let finishes = GroupCommit::measured("finish", LARGEST_BATCH, metrics.commit(Call::FINISH), {
+        let finishes = GroupCommit::measured("finish", LARGEST_BATCH, metrics.commits.of(FINISH), {
             let (store, outage) = (store.clone(), outage.clone());
             move |requests: Vec<FinishRequest>| {
                 let (store, outage) = (store.clone(), outage.clone());

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use domain::{LeaseSettings, Pool};
-use queue::{Queue, QueueError};
+use domain::Pool;
+use queue::Queue;
 use runtime::Shutdown;
 use store::Store;
 use tokio::sync::{Notify, watch};
@@ -139,14 +139,4 @@ impl Drop for Watching {
             }
         }
     }
-}
-
-/// The queues, as somebody sees them who only counts what waits.
-///
-/// # Errors
-/// When the URL cannot be read.
-pub(crate) fn queues_at(url: &str) -> Result<Queue, QueueError> {
-    // Counting hands out no leases, so theirs do not matter.
-    let lease = LeaseSettings::renewed_by_thirds(Duration::from_secs(30)).expect("a lease of 30 s");
-    Queue::connect(url, lease)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::Rate;
 use queue::{QueueError, RateAnswer, RateLimits};
 use runtime::Outage;
+use runtime::metrics::Dependency;
 use tokio::time::{Instant, timeout};
 
 use crate::metrics::Metrics;
@@ -32,9 +33,10 @@ pub(super) struct Shared {
 impl Shared {
     /// The Redis at a URL. It need not be there.
     pub(super) fn start(url: &str, metrics: &Metrics) -> Result<Shared, QueueError> {
+        let away = metrics.dependencies.away(Dependency::named("redis_for_rate_limits"));
         Ok(Shared {
             limits: Arc::new(RateLimits::connect(url)?),
-            outage: Arc::new(Outage::shown_by("rate limits on Redis", metrics.away("redis_for_rate_limits"))),
+            outage: Arc::new(Outage::shown_by("rate limits on Redis", away)),
             began: Instant::now(),
             ask_at: AtomicU64::new(WELL),
         })
