@@ -7,7 +7,6 @@ mod jwks;
 mod jwt;
 mod keys;
 mod mint;
-mod public;
 mod recent;
 mod refusal;
 mod service_accounts;
@@ -187,14 +186,14 @@ impl Authentication {
     }
 }
 
-/// Finds out who asks, for everything behind it. What needs no caller gets none, see [`public`].
+/// Finds out who asks, for everything behind it. What is served to anyone stands before it. A path that leads nowhere gets
+/// no caller: it is answered 404, which tells no more than the public description of the API.
 pub(crate) async fn authenticate(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
     let Some(authentication) = &app.authentication else {
         request.extensions_mut().insert(Caller::anyone());
         return next.run(request).await;
     };
-    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    if public::needs_no_caller(route) {
+    if request.extensions().get::<MatchedPath>().is_none() {
         return next.run(request).await;
     }
     match authentication.caller(request.headers()).await {

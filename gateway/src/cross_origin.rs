@@ -15,7 +15,7 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// Other sites.
 #[derive(Args, Clone, Debug)]
-pub struct CrossOriginArgs {
+pub struct CrossOriginFlags {
     /// Origins whose pages may use the API, separated by commas, such as `https://lms.example.org`. None by default.
     #[arg(long, env = "ASSAY_CORS_ORIGINS", value_delimiter = ',', value_parser = origin)]
     pub cors_origins: Vec<HeaderValue>,
@@ -35,7 +35,7 @@ fn origin(text: &str) -> Result<HeaderValue, String> {
 }
 
 /// Answers browsers that ask whether a page may; none if no page may.
-pub(crate) fn layer(settings: &CrossOriginArgs) -> Option<CorsLayer> {
+pub(crate) fn layer(settings: &CrossOriginFlags) -> Option<CorsLayer> {
     let named = HeaderName::from_static;
     let asked = [
         ACCEPT,

@@ -19,4 +19,4 @@ pub(crate) use hub::{Hub, Watch};
 pub(crate) use listening::listen;
 pub(crate) use looking::{look_at_batches, look_at_jobs};
 pub use settings::EventFlags;
-pub(crate) use streaming::{Event, stream};
+pub(crate) use streaming::{Event, LONGEST, stream};

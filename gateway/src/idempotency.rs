@@ -16,8 +16,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clap::Args;
 use domain::duration;
+use ring::digest;
 use runtime::in_full;
-use sha2::{Digest, Sha256};
 use store::{IdempotencyKey, KeptAnswer, KeyClaim, Store};
 use tokio::time::sleep;
 use tracing::{Instrument, Span, warn};
@@ -180,12 +180,12 @@ fn read_key(headers: &HeaderMap) -> Result<String, Problem> {
 /// A hash of all that a request asks for.
 fn hash(parts: &Parts, body: &Bytes) -> Vec<u8> {
     let content_type = parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-    let mut hash = Sha256::new();
+    let mut hash = digest::Context::new(&digest::SHA256);
     for part in [parts.method.as_str().as_bytes(), parts.uri.to_string().as_bytes(), content_type, body] {
-        hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+        hash.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }
-    hash.finalize().to_vec()
+    hash.finish().as_ref().to_vec()
 }
 
 /// Forgets keys when their time is over, for ever.

@@ -46,13 +46,13 @@ pub use authentication::{
     AuthenticationContradiction, AuthenticationFlags, JwksContradiction, MintFlags,
     ServiceAccountContradiction,
 };
-pub use cross_origin::CrossOriginArgs;
+pub use cross_origin::CrossOriginFlags;
 pub use events::EventFlags;
 pub use idempotency::IdempotencyFlags;
-pub use overload::{OverloadArgs, OverloadContradiction};
-pub use proxies::ProxyArgs;
+pub use overload::{OverloadContradiction, OverloadFlags};
+pub use proxies::ProxyFlags;
 pub use quota::QuotaFlags;
-pub use rate_limit::RateLimitArgs;
+pub use rate_limit::RateLimitFlags;
 pub use run::{Listeners, run};
-pub use server::{ServerArgs, ServerContradiction, TlsArgs};
+pub use server::{ServerContradiction, ServerFlags, TlsFlags};
 pub use settings::{Contradiction, Settings};

@@ -33,7 +33,7 @@ const MOMENT: Duration = Duration::from_millis(5);
 
 /// How much is done at a time.
 #[derive(Args, Clone, Debug)]
-pub struct OverloadArgs {
+pub struct OverloadFlags {
     /// The most requests that are worked on at a time. Requests that only wait, for the rest of their body or for a job to
     /// end, do not count.
     #[arg(long, env = "ASSAY_IN_FLIGHT", default_value_t = 128)]
@@ -65,7 +65,7 @@ pub enum OverloadContradiction {
     },
 }
 
-impl OverloadArgs {
+impl OverloadFlags {
     /// Refuses settings under which nothing could be done.
     ///
     /// # Errors
@@ -106,7 +106,7 @@ pub(crate) struct Place {
 }
 
 impl Overload {
-    pub(crate) fn new(settings: &OverloadArgs, metrics: Metrics) -> Overload {
+    pub(crate) fn new(settings: &OverloadFlags, metrics: Metrics) -> Overload {
         let semaphore = |permits: usize| Arc::new(Semaphore::new(permits.min(Semaphore::MAX_PERMITS)));
         let places = Places {
             free: semaphore(settings.in_flight),

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 /// The proxies in front.
 #[derive(Args, Clone, Debug)]
-pub struct ProxyArgs {
+pub struct ProxyFlags {
     /// Networks of the proxies in front, separated by commas, such as `10.0.0.0/8,fd00::/8`: what they say in Forwarded
     /// or X-Forwarded-For about whom they ask for is believed.
     #[arg(long, env = "ASSAY_TRUSTED_PROXIES", value_delimiter = ',')]

@@ -30,7 +30,7 @@ use crate::server::{Client, Peer};
 use limiter::{Limiter, Verdict};
 use shared::Shared;
 
-pub use settings::RateLimitArgs;
+pub use settings::RateLimitFlags;
 
 /// All limits of a gateway.
 pub(crate) struct RateLimits {
@@ -53,7 +53,7 @@ impl RateLimits {
     /// # Errors
     /// When the URL names none.
     pub(crate) fn start(
-        settings: &RateLimitArgs,
+        settings: &RateLimitFlags,
         trusted_proxies: Vec<IpNet>,
         redis_url: Option<&str>,
         metrics: Metrics,

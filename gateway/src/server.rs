@@ -16,5 +16,5 @@ pub(crate) use accept::{Door, serve};
 pub(crate) use peer::{Client, Peer};
 pub(crate) use tls::Tls;
 
-pub use settings::{ServerArgs, ServerContradiction};
-pub use tls::TlsArgs;
+pub use settings::{ServerContradiction, ServerFlags};
+pub use tls::TlsFlags;

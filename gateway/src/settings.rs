@@ -11,13 +11,13 @@ use store::{DatabaseFlags, PooledMigration};
 
 use crate::QuotaFlags;
 use crate::authentication::{AuthenticationContradiction, AuthenticationFlags};
-use crate::cross_origin::CrossOriginArgs;
+use crate::cross_origin::CrossOriginFlags;
 use crate::events::EventFlags;
 use crate::idempotency::IdempotencyFlags;
-use crate::overload::{OverloadArgs, OverloadContradiction};
-use crate::proxies::ProxyArgs;
-use crate::rate_limit::RateLimitArgs;
-use crate::server::{ServerArgs, ServerContradiction};
+use crate::overload::{OverloadContradiction, OverloadFlags};
+use crate::proxies::ProxyFlags;
+use crate::rate_limit::RateLimitFlags;
+use crate::server::{ServerContradiction, ServerFlags};
 
 /// The gateway of Assay: takes submissions and requests for scores over HTTP.
 #[derive(Clone, Debug, Parser)]
@@ -67,19 +67,19 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Connections.
     #[command(flatten)]
-    pub server: ServerArgs,
+    pub server: ServerFlags,
     /// Proxies.
     #[command(flatten)]
-    pub proxies: ProxyArgs,
+    pub proxies: ProxyFlags,
     /// Rate limits.
     #[command(flatten)]
-    pub rate_limit: RateLimitArgs,
+    pub rate_limit: RateLimitFlags,
     /// How much at a time.
     #[command(flatten)]
-    pub overload: OverloadArgs,
+    pub overload: OverloadFlags,
     /// Other sites' pages.
     #[command(flatten)]
-    pub cross_origin: CrossOriginArgs,
+    pub cross_origin: CrossOriginFlags,
     /// How long to go on accepting connections after the signal to stop, for load balancers to notice. Each answer given
     /// meanwhile ends its connection, so that clients turn to another gateway.
     #[arg(long, env = "ASSAY_DRAIN_DELAY", default_value = "5s", value_parser = duration::parse)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::Rate;
+use domain::{Rate, fnv1a};
 
 use crate::QueueError;
 use crate::deployment::Deployment;
@@ -66,11 +66,9 @@ fn tag(slot: usize) -> String {
     format!("{{assay:rate:{slot}}}")
 }
 
-/// The same in every process (FNV-1a), and so that names spread.
+/// The same in every process, and so that names spread.
 fn slot(name: &str) -> usize {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = fnv1a(name.as_bytes());
     // Names that differ in their last characters alone differ in few bits until these are mixed (MurmurHash3's finalizer).
     let mixed = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
     usize::try_from((mixed >> 32) % (SLOTS as u64)).unwrap_or(0)

@@ -106,8 +106,7 @@ const OF_ID: &str = list!(
 const OF_SUBMISSION: &str = list!("j.submission_id = $2");
 const OF_BATCH: &str = list!("j.batch_id = $3");
 const OF_OWNER: &str = list!("j.tenant = $17 AND j.owner = $18");
-const OF_SCOPE: &str = list!("j.tenant = $17");
-const OF_TENANT: &str = list!("j.tenant = $4");
+const OF_TENANT: &str = list!("j.tenant = coalesce($17, $4)");
 const ACTIVE: &str = list!("j.completed_at IS NULL");
 const ALL: &str = list!("TRUE", "(j.created_at AT TIME ZONE 'UTC')", " AT TIME ZONE 'UTC'");
 
@@ -120,8 +119,7 @@ impl JobFilter {
             (JobFilter { submission_id: Some(_), .. }, _) => OF_SUBMISSION,
             (JobFilter { batch_id: Some(_), .. }, _) => OF_BATCH,
             (_, Scope::Owner { .. }) => OF_OWNER,
-            (_, Scope::Tenant(_)) => OF_SCOPE,
-            (JobFilter { tenant: Some(_), .. }, _) => OF_TENANT,
+            (_, Scope::Tenant(_)) | (JobFilter { tenant: Some(_), .. }, _) => OF_TENANT,
             _ if active => ACTIVE,
             _ => ALL,
         }

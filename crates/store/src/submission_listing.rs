@@ -85,8 +85,7 @@ ORDER BY ",
 }
 
 const OF_OWNER: &str = list!("s.tenant = $10 AND s.owner = $11", "s.created_at", "");
-const OF_SCOPE: &str = list!("s.tenant = $10", "s.created_at", "");
-const OF_TENANT: &str = list!("s.tenant = $1", "s.created_at", "");
+const OF_TENANT: &str = list!("s.tenant = coalesce($10, $1)", "s.created_at", "");
 const ALL: &str = list!("TRUE", "(s.created_at AT TIME ZONE 'UTC')", " AT TIME ZONE 'UTC'");
 
 impl FromRow<'_, PgRow> for ListedSubmission {
@@ -115,9 +114,8 @@ impl Store {
         let limit = limit.max(1);
         let statement = match &self.scope {
             Scope::Owner { .. } => OF_OWNER,
-            Scope::Tenant(_) => OF_SCOPE,
-            Scope::All if filter.tenant.is_some() => OF_TENANT,
-            Scope::All => ALL,
+            Scope::All if filter.tenant.is_none() => ALL,
+            Scope::All | Scope::Tenant(_) => OF_TENANT,
         };
         let query = sqlx::query_as(statement)
             .bind(filter.tenant.as_deref())

@@ -21,7 +21,7 @@ use crate::conditions::EntityTag;
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// A stream ends after this, and clients come again with `Last-Event-ID`: who may not see it any more then does not.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+pub(crate) const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Within what time clients of a stream that was ended come again, each in its own moment.
 const AGAIN_WITHIN_MS: u128 = 3_000;

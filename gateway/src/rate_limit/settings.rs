@@ -6,7 +6,7 @@ use domain::Rate;
 /// Limits on how often clients and callers may ask. A limit such as `600/1m` is that many at once after a rest, and as
 /// many in each minute on the average.
 #[derive(Args, Clone, Debug)]
-pub struct RateLimitArgs {
+pub struct RateLimitFlags {
     /// How much may be read from one address (of IPv6: from one /64). A whole class may be behind one.
     #[arg(long, env = "ASSAY_RATE_ADDRESS_READS", default_value = "30000/1m")]
     pub rate_address_reads: Rate,

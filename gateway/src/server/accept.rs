@@ -16,7 +16,7 @@ use super::activity::Patience;
 use super::admission::{Admission, Full};
 use super::connection::Serving;
 use super::peer::{Client, Peer};
-use super::settings::ServerArgs;
+use super::settings::ServerFlags;
 use super::tls::Tls;
 use crate::metrics::Metrics;
 use crate::proxies::is_trusted;
@@ -32,7 +32,7 @@ pub(crate) struct Door {
     /// Where it is.
     pub(crate) listener: TcpListener,
     /// How it is kept.
-    pub(crate) settings: ServerArgs,
+    pub(crate) settings: ServerFlags,
     /// The certificate, unless connections are in the clear.
     pub(crate) tls: Option<Tls>,
     /// Those whose connections are many clients'.

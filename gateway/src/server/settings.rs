@@ -5,11 +5,11 @@ use std::time::Duration;
 use clap::Args;
 use domain::duration;
 
-use super::tls::TlsArgs;
+use super::tls::TlsFlags;
 
 /// How connections are taken and bounded.
 #[derive(Args, Clone, Debug)]
-pub struct ServerArgs {
+pub struct ServerFlags {
     /// The most connections at a time. One more is closed at once.
     #[arg(long, env = "ASSAY_CONNECTIONS", default_value_t = 10_000)]
     pub connections: usize,
@@ -27,7 +27,7 @@ pub struct ServerArgs {
     pub write_timeout: Duration,
     /// TLS.
     #[command(flatten)]
-    pub tls: TlsArgs,
+    pub tls: TlsFlags,
 }
 
 /// Settings of the door that cannot hold together.
@@ -46,7 +46,7 @@ pub enum ServerContradiction {
     },
 }
 
-impl ServerArgs {
+impl ServerFlags {
     /// Refuses settings that cannot hold together.
     ///
     /// # Errors

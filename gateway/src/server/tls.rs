@@ -26,7 +26,7 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 /// The certificate of the API.
 #[derive(Args, Clone, Debug, Default)]
-pub struct TlsArgs {
+pub struct TlsFlags {
     /// The certificate with which to serve the API over TLS, as a PEM file, with those that lead to the root. It is read
     /// again when it changes. Without it the API is served in the clear.
     #[arg(long, env = "ASSAY_TLS_CERT", requires = "tls_key")]
@@ -67,7 +67,7 @@ impl Tls {
     ///
     /// # Errors
     /// When they cannot be read, or are no certificate and its key.
-    pub(crate) async fn start(args: &TlsArgs, metrics: Metrics) -> anyhow::Result<Option<(Tls, Reloader)>> {
+    pub(crate) async fn start(args: &TlsFlags, metrics: Metrics) -> anyhow::Result<Option<(Tls, Reloader)>> {
         let (Some(certificate), Some(key)) = (args.tls_cert.clone(), args.tls_key.clone()) else {
             return Ok(None);
         };

@@ -13,14 +13,12 @@ use tokio::time::sleep;
 use super::watch;
 use crate::app::SharedApp;
 use crate::caller::Caller;
+use crate::events::LONGEST;
 use crate::openapi::terms;
 use crate::problem::{Code, Problem};
 
 /// When a client shall come back whose stream ended.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// A stream ends after this, and clients come again: who may not see it any more then does not.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Shows how the pools stand, once a second. Each event is the whole of it, so a client that was away for a while has
 /// missed nothing.
