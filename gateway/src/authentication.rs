@@ -16,9 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderMap;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use jsonwebtoken::Algorithm;
 use runtime::Outage;
@@ -27,7 +26,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::app::SharedApp;
+use crate::app::App;
 use crate::caller::Caller;
 use crate::cluster::Cluster;
 use crate::metrics::Metrics;
@@ -188,18 +187,22 @@ impl Authentication {
 
 /// Finds out who asks, for everything behind it. What is served to anyone stands before it. A path that leads nowhere gets
 /// no caller: it is answered 404, which tells no more than the public description of the API.
-pub(crate) async fn authenticate(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn authenticate<F: Future<Output = Response>>(
+    app: &App,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let Some(authentication) = &app.authentication else {
         request.extensions_mut().insert(Caller::anyone());
-        return next.run(request).await;
+        return next(request).await;
     };
     if request.extensions().get::<MatchedPath>().is_none() {
-        return next.run(request).await;
+        return next(request).await;
     }
     match authentication.caller(request.headers()).await {
         Ok(caller) => {
             request.extensions_mut().insert(Caller::clone(&caller));
-            next.run(request).await
+            next(request).await
         }
         Err(refusal) => Problem::from(refusal).into_response(),
     }

@@ -19,7 +19,7 @@ pub(crate) fn layer() -> CompressionLayer<impl Predicate> {
 }
 
 /// A strong tag promises the same bytes, which a compressed answer has not: there it becomes a weak one.
-pub(crate) async fn weaken_tag(mut response: Response) -> Response {
+pub(crate) fn weaken_tag(mut response: Response) -> Response {
     let headers = response.headers_mut();
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip")
         && let Some(tag) = headers.get(header::ETAG).filter(|tag| !tag.as_bytes().starts_with(b"W/"))

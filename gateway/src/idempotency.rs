@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -65,7 +65,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NewId {
 }
 
 /// Does what a request asks for once, if it has a key and is one of those that make something.
-pub(crate) async fn once(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+pub(crate) async fn once(app: SharedApp, request: Request, next: Next) -> Response {
     if request.method() != Method::POST || !request.headers().contains_key(KEY) {
         return next.run(request).await;
     }

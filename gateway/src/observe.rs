@@ -1,20 +1,23 @@
 //! What is measured, traced and logged of every request.
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use runtime::trace::{self, Span, SpanKind, TraceContext};
 use tokio::time::Instant;
 use tracing::error;
 
-use crate::app::SharedApp;
+use crate::app::App;
 use crate::openapi;
 use crate::prefer::APPLIED;
 use crate::traceparent::given;
 
 /// Stands before everything that answers a request, so that all answers are seen.
-pub(crate) async fn observe(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn observe<F: Future<Output = Response>>(
+    app: &App,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
     let matched = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
@@ -27,7 +30,7 @@ pub(crate) async fn observe(State(app): State<SharedApp>, mut request: Request, 
             request.extensions_mut().insert(context);
         }
     }
-    let response = next.run(request).await;
+    let response = next(request).await;
     let status = response.status();
     // How long a client has waited because it wished to says nothing of the gateway.
     let waited = response.headers().contains_key(APPLIED);

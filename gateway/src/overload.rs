@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use clap::Args;
 use domain::duration;
@@ -17,7 +16,7 @@ use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-use crate::app::SharedApp;
+use crate::app::App;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
 
@@ -225,7 +224,11 @@ impl Drop for Held {
 }
 
 /// Lets a request through unless there is too much to do already.
-pub(crate) async fn limit(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn limit<F: Future<Output = Response>>(
+    app: &App,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let overload = &app.overload;
     let place = match overload.places.one().await {
         Ok(permit) => Place { places: overload.places.clone(), held: Arc::new(Mutex::new(Some(permit))) },
@@ -234,7 +237,7 @@ pub(crate) async fn limit(State(app): State<SharedApp>, mut request: Request, ne
     overload.places.show();
     request.extensions_mut().insert(place.clone());
     let held = Held(place);
-    let response = next.run(request).await;
+    let response = next(request).await;
     drop(held);
     if is_event_stream(response.headers()) { bounded(overload, response) } else { response }
 }

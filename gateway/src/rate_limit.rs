@@ -12,15 +12,14 @@ mod shared;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 use queue::QueueError;
 use tracing::warn;
 
-use crate::app::SharedApp;
+use crate::app::App;
 use crate::caller::Caller;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
@@ -90,10 +89,14 @@ impl Kind {
 }
 
 /// Lets a request through if its client has not asked too much.
-pub(crate) async fn by_address(State(app): State<SharedApp>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn by_address<F: Future<Output = Response>>(
+    app: &App,
+    mut request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let limits = &app.rate_limits;
     let Some(peer) = request.extensions().get::<Peer>().copied() else {
-        return next.run(request).await;
+        return next(request).await;
     };
     let address = proxies::client(peer.address, request.headers(), &limits.trusted_proxies);
     let client = Client::of(address);
@@ -103,10 +106,14 @@ pub(crate) async fn by_address(State(app): State<SharedApp>, mut request: Reques
 
 /// Lets a request through if its caller has not asked too much. While nobody is told apart, their addresses are all that
 /// there is to go by.
-pub(crate) async fn by_subject(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+pub(crate) async fn by_subject<F: Future<Output = Response>>(
+    app: &App,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let caller = request.extensions().get::<Caller>().filter(|_| app.authentication.is_some());
     let Some(name) = caller.map(subject) else {
-        return next.run(request).await;
+        return next(request).await;
     };
     let limits = &app.rate_limits;
     hold(limits, &limits.subject, &name, request, next).await
@@ -117,11 +124,17 @@ fn subject(caller: &Caller) -> String {
     format!("{}:{}:{}", caller.tenant.len(), caller.tenant, caller.subject)
 }
 
-async fn hold(limits: &RateLimits, kind: &Kind, name: &str, request: Request, next: Next) -> Response {
+async fn hold<F: Future<Output = Response>>(
+    limits: &RateLimits,
+    kind: &Kind,
+    name: &str,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let limiter = kind.limiter(request.method());
     let verdict = limiter.ask(name).await;
     let mut response = if verdict.allowed {
-        next.run(request).await
+        next(request).await
     } else {
         limits.metrics.rate_limited(limiter.name());
         refused(kind, limiter, verdict)

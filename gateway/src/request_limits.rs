@@ -2,7 +2,6 @@
 
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use crate::problem::{Code, Problem};
@@ -20,12 +19,15 @@ const HEADER_FIELDS: usize = 100;
 const HEADER_BYTES: usize = 32 * 1024;
 
 /// Lets a request through if its head is no larger than anybody needs, and its body comes as it is.
-pub(crate) async fn hold(request: Request, next: Next) -> Response {
+pub(crate) async fn hold<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     let checked = check_uri(request.uri())
         .and_then(|()| check_headers(request.headers()))
         .and_then(|()| check_encoding(request.headers()));
     match checked {
-        Ok(()) => next.run(request).await,
+        Ok(()) => next(request).await,
         Err(problem) => {
             let mut response = problem.clone().into_response();
             if problem.code() == Code::UnsupportedEncoding {

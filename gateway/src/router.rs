@@ -1,11 +1,13 @@
 //! Every route.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 
 use axum::Router;
-use axum::middleware;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use tower_http::catch_panic::CatchPanicLayer;
+use futures::FutureExt;
 use tracing::error;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -50,19 +52,48 @@ pub(crate) fn router(app: SharedApp) -> Router {
     described
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn_with_state(app.clone(), once))
-        .layer(middleware::from_fn_with_state(app.clone(), rate_limit::by_subject))
-        .layer(middleware::from_fn_with_state(app.clone(), authenticate))
+        .layer(middleware::from_fn_with_state(app.clone(), admit))
         .merge(description::routes().method_not_allowed_fallback(wrong_method))
         .merge(ui::router().method_not_allowed_fallback(wrong_method))
-        .layer(middleware::from_fn_with_state(app.clone(), rate_limit::by_address))
-        .layer(middleware::from_fn(request_limits::hold))
-        .layer(middleware::from_fn_with_state(app.clone(), overload::limit))
-        .layer(CatchPanicLayer::custom(panicked))
         .layer(compression::layer())
-        .layer(middleware::map_response(compression::weaken_tag))
-        .layer(middleware::from_fn_with_state(app.clone(), observe))
+        .layer(middleware::from_fn_with_state(app.clone(), enter))
         .with_state(app)
+}
+
+// Each layer of the framework's copies all that are within for each request. So there are few, and each is a walk.
+
+/// What every request passes, from the outside in.
+async fn enter(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let app = &*app;
+    observe(app, request, move |request| {
+        survive(request, move |request| {
+            overload::limit(app, request, move |request| {
+                request_limits::hold(request, move |request| {
+                    rate_limit::by_address(app, request, async |request| {
+                        compression::weaken_tag(next.run(request).await)
+                    })
+                })
+            })
+        })
+    })
+    .await
+}
+
+/// What requests pass besides that are not for anybody.
+async fn admit(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
+    let it = &*app;
+    authenticate(it, request, |request| {
+        rate_limit::by_subject(it, request, |request| once(app.clone(), request, next))
+    })
+    .await
+}
+
+/// A panic ends the request that met it, and nothing else.
+async fn survive<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
+    match AssertUnwindSafe(async { next(request).await }).catch_unwind().await {
+        Ok(response) => response,
+        Err(panic) => panicked(panic.as_ref()),
+    }
 }
 
 /// What there is to say of the routes, each by itself.
@@ -78,7 +109,7 @@ async fn wrong_method() -> Problem {
     Problem::new(Code::MethodNotAllowed, "This path has other methods; the header Allow lists them.")
 }
 
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+fn panicked(panic: &(dyn Any + Send)) -> Response {
     let message =
         panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
     error!(message, "a request met a panic");

@@ -1,11 +1,12 @@
 //! Starting everything, and stopping it in order.
 
-use std::future::pending;
+use std::future::{pending, ready};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use axum::middleware;
+use axum::response::Response;
 use domain::LeaseSettings;
 use queue::{Announcer, Queue};
 use runtime::metrics::Dependency;
@@ -150,13 +151,13 @@ pub async fn run(settings: Settings, listeners: Listeners, shutdown: Shutdown) -
         rate_limits,
         metrics: metrics.clone(),
     });
-    let leaving = middleware::from_fn_with_state(shutdown.clone(), leave_when_stopping);
-    let encrypted = Encrypted(tls.is_some());
+    let (leaving, encrypted) = (shutdown.clone(), Encrypted(tls.is_some()));
     let api = router(app)
         .layer(option_layer(cross_origin::layer(&settings.cross_origin)))
         .merge(health.probes())
-        .layer(middleware::from_fn_with_state(encrypted, security_headers::add))
-        .layer(leaving);
+        .layer(middleware::map_response(move |response: Response| {
+            ready(leave_when_stopping(&leaving, security_headers::add(encrypted, response)))
+        }));
     info!(listen = %listeners.http.local_addr()?, namespace = settings.namespace, "serving");
     let door = Door {
         listener: listeners.http,

@@ -1,10 +1,8 @@
 //! What browsers are told about answers, so that none is taken for something else. An answer that has a field of its own,
 //! as pages have a policy of theirs (`ui.rs`), keeps it.
 
-use axum::extract::{Request, State};
 use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderName};
-use axum::middleware::Next;
 use axum::response::Response;
 
 /// For data, which are no page: nothing is loaded, run or framed.
@@ -23,12 +21,7 @@ const STRICT_TRANSPORT_SECURITY: HeaderValue = HeaderValue::from_static("max-age
 pub(crate) struct Encrypted(pub(crate) bool);
 
 /// Adds what an answer does not say by itself.
-pub(crate) async fn add(
-    State(Encrypted(encrypted)): State<Encrypted>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
+pub(crate) fn add(Encrypted(encrypted): Encrypted, mut response: Response) -> Response {
     let fields = [
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),

@@ -32,7 +32,7 @@ pub struct Settings {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseFlags,
-    /// The most connections to the database.
+    /// The most connections to the database, besides up to 4 over which jobs are accepted.
     #[arg(long, env = "ASSAY_DATABASE_CONNECTIONS", default_value_t = 10)]
     pub database_connections: u32,
     /// Where Redis is: `redis://host:6379/`, `redis+cluster://host:6379,host:6379/` with some nodes of a cluster, or

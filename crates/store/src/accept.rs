@@ -227,7 +227,8 @@ impl Store {
             return Ok(Vec::new());
         }
         self.within_deadline(async {
-            let mut connection = self.lease_within(items.iter().map(|item| &item.scope)).await?;
+            let scopes = items.iter().map(|item| &item.scope);
+            let mut connection = self.keeping_plans().lease_within(scopes).await?;
             let accepted = accept_on(&mut connection, self.quota, items, None).await;
             connection.give_back_after(accepted).await
         })

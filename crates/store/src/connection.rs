@@ -20,6 +20,8 @@ use crate::{Quota, Settings, StoreError, Unavailability};
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    /// Connections that keep their plans, for what comes hundreds of times a second.
+    keeping_plans: PgPool,
     deadline: Duration,
     pub(crate) scope: Scope,
     pub(crate) quota: Quota,
@@ -42,44 +44,14 @@ impl Store {
     /// # Errors
     /// When the URL cannot be read.
     pub fn connect(settings: &Settings) -> Result<Store, StoreError> {
-        let mut options = PgConnectOptions::from_str(&settings.url)?
+        let options = PgConnectOptions::from_str(&settings.url)?
             .application_name(&settings.application_name)
             .statement_cache_capacity(settings.statement_cache)
             // Since Postgres 12 the default is exact, and PgBouncer refuses the parameter.
             .extra_float_digits(None);
-        if !settings.pooled {
-            let deadline = settings.deadline.as_millis().to_string();
-            options = options.options([
-                // What nobody waits for any longer shall not hold locks either.
-                ("statement_timeout", deadline.as_str()),
-                // Nor shall a transaction whose client is gone without a word, which Postgres would notice after hours.
-                ("idle_in_transaction_session_timeout", deadline.as_str()),
-                // Statements here only ever look for few rows by an index.
-                ("enable_seqscan", "off"),
-                // A plan that is kept was made for the tables as they were, and stays until their statistics change,
-                // however they have grown meanwhile. Made anew each time, in a quarter of a millisecond for the
-                // largest statement, it goes by the size they have now, whenever they were analysed last.
-                ("plan_cache_mode", "force_custom_plan"),
-                // No statement here runs long enough to be worth compiling.
-                ("jit", "off"),
-            ]);
-        }
-        let pool = PgPoolOptions::new()
-            .max_connections(settings.max_connections)
-            .acquire_timeout(settings.acquire_timeout.min(settings.deadline))
-            .test_before_acquire(false)
-            .before_acquire(|connection, state| {
-                Box::pin(async move {
-                    if state.idle_for > TEST_AFTER_IDLE {
-                        let silent = |_| sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut));
-                        timeout(TEST_WITHIN, connection.ping()).await.map_err(silent)??;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_lazy_with(options);
         Ok(Store {
-            pool,
+            pool: pool(&options, settings, Plans::Fresh),
+            keeping_plans: pool(&options, settings, Plans::Kept),
             deadline: settings.deadline,
             scope: Scope::All,
             quota: settings.quota,
@@ -93,9 +65,16 @@ impl Store {
         Store { scope, ..self.clone() }
     }
 
+    /// The same record, reached over connections that keep the plans of statements: for those in which each table is looked
+    /// up in the only way there is, however large it is. Making a plan costs as much as carrying out a few dozen look-ups.
+    pub(crate) fn keeping_plans(&self) -> Store {
+        Store { pool: self.keeping_plans.clone(), ..self.clone() }
+    }
+
     /// Closes every connection. Calls made from now on answer `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
+        self.keeping_plans.close().await;
     }
 
     /// Whether Postgres answers.
@@ -176,6 +155,57 @@ impl Store {
         })
         .await
     }
+}
+
+/// What becomes of the plan of a prepared statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Plans {
+    /// It is made anew each time. One that is kept was made for the tables as they were, and stays until their statistics
+    /// change, however they have grown meanwhile. Made anew, in a quarter of a millisecond for the largest statement, it
+    /// goes by the size they have now, whenever they were analysed last.
+    Fresh,
+    /// It is kept.
+    Kept,
+}
+
+/// The most connections that keep their plans. Who uses them is one group commit of a process, or two.
+const MOST_KEEPING_PLANS: u32 = 4;
+
+/// A pool that connects when it is first used.
+fn pool(options: &PgConnectOptions, settings: &Settings, plans: Plans) -> PgPool {
+    let (plan_cache_mode, most) = match plans {
+        Plans::Fresh => ("force_custom_plan", settings.max_connections),
+        Plans::Kept => ("force_generic_plan", settings.max_connections.min(MOST_KEEPING_PLANS)),
+    };
+    let mut options = options.clone();
+    if !settings.pooled {
+        let deadline = settings.deadline.as_millis().to_string();
+        options = options.options([
+            // What nobody waits for any longer shall not hold locks either.
+            ("statement_timeout", deadline.as_str()),
+            // Nor shall a transaction whose client is gone without a word, which Postgres would notice after hours.
+            ("idle_in_transaction_session_timeout", deadline.as_str()),
+            // Statements here only ever look for few rows by an index.
+            ("enable_seqscan", "off"),
+            ("plan_cache_mode", plan_cache_mode),
+            // No statement here runs long enough to be worth compiling.
+            ("jit", "off"),
+        ]);
+    }
+    PgPoolOptions::new()
+        .max_connections(most)
+        .acquire_timeout(settings.acquire_timeout.min(settings.deadline))
+        .test_before_acquire(false)
+        .before_acquire(|connection, state| {
+            Box::pin(async move {
+                if state.idle_for > TEST_AFTER_IDLE {
+                    let silent = |_| sqlx::Error::from(io::Error::from(io::ErrorKind::TimedOut));
+                    timeout(TEST_WITHIN, connection.ping()).await.map_err(silent)??;
+                }
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options)
 }
 
 /// A connection on loan. Unless it is given back, dropping it closes it: a caller that stopped waiting may have left

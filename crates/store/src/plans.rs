@@ -113,11 +113,15 @@ async fn every_statement_uses_an_index(statistics: Statistics) -> Result<()> {
     let beginning = scope::beginning(&scopes).context("a confinement")?;
     let (mut one, mut other) = (store.lease().await?, store.lease().await?);
     let (mut third, mut fourth) = (confined.lease().await?, confined.lease().await?);
+    let (mut kept, mut confined_kept) =
+        (store.keeping_plans().lease().await?, confined.keeping_plans().lease().await?);
     for (connection, beginning) in [
         (&mut one, None),
         (&mut other, None),
+        (&mut kept, None),
         (&mut third, Some(&beginning)),
         (&mut fourth, Some(&beginning)),
+        (&mut confined_kept, Some(&beginning)),
     ] {
         let leading = leading_columns(connection).await?;
         for (name, statement, types) in prepared(connection).await? {
