@@ -4,6 +4,7 @@
 //! Callers are told apart by tenant and subject, once authentication has said who they are. A limit holds for all
 //! gateways together, since Redis keeps it; while Redis is away or slow, each gateway keeps it alone.
 
+mod advance;
 mod fields;
 mod limiter;
 mod settings;

@@ -89,7 +89,10 @@ async fn admit(State(app): State<SharedApp>, request: Request, next: Next) -> Re
 }
 
 /// A panic ends the request that met it, and nothing else.
-async fn survive<F: Future<Output = Response>>(request: Request, next: impl FnOnce(Request) -> F) -> Response {
+async fn survive<F: Future<Output = Response>>(
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response {
     match AssertUnwindSafe(async { next(request).await }).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => panicked(panic.as_ref()),

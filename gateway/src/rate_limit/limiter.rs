@@ -1,8 +1,8 @@
 //! One limit, for everybody whom it holds for.
 //!
 //! Of each name at most one question to Redis is on its way. Those who ask meanwhile share the next one, as in a group
-//! commit: however many requests a client sends, they cost Redis little, and a lone one waits for one answer only. Who has
-//! spent the quota is refused without a question until there is more: debts only grow, whoever else adds to them.
+//! commit: however many requests a client sends, they cost Redis little, and a lone one waits for one answer only. Who asks often gets
+//! some in advance (`advance.rs`) and seldom waits. Who has spent the quota is refused without a question until there is more: debts only grow, whoever else adds to them.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -13,6 +13,7 @@ use domain::Rate;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::advance::Advance;
 use super::fields;
 use super::shared::Shared;
 use crate::metrics::Metrics;
@@ -53,8 +54,9 @@ struct Asker {
 /// One name's.
 #[derive(Debug, Default)]
 struct Account {
-    /// By this process's clock, in microseconds since the limiter began.
+    /// By this process's clock, in microseconds since the limiter began. It counts what was taken in advance.
     tat_us: u64,
+    advance: Advance,
     /// Whether a question is on its way.
     asking: bool,
     waiting: Vec<oneshot::Sender<Verdict>>,
@@ -99,6 +101,11 @@ impl Limiter {
         let answer = {
             let mut it = locked(&account);
             let now_us = self.asker.now_us();
+            if it.advance.spend(now_us) {
+                self.asker.metrics.rate_decided("redis", 1);
+                let unused_us = u64::from(it.advance.left()) * self.rate().interval_us();
+                return Verdict { allowed: true, ahead_us: it.tat_us.saturating_sub(now_us + unused_us) };
+            }
             let ahead_us = it.tat_us.saturating_sub(now_us);
             if self.rate().left(ahead_us) == 0 {
                 return Verdict { allowed: false, ahead_us };
@@ -168,16 +175,18 @@ impl Asker {
     async fn answer(self, name: String, account: Arc<Mutex<Account>>) {
         let mut asks = true;
         loop {
-            let waiting = {
+            let (waiting, number, advance) = {
                 let mut it = locked(&account);
                 let waiting = std::mem::take(&mut it.waiting);
                 if waiting.is_empty() {
                     it.asking = false;
                     return;
                 }
-                waiting
+                let number = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+                let advance = it.advance.worth_asking(&self.rate, number, self.now_us());
+                (waiting, number, advance)
             };
-            let wanted = u32::try_from(waiting.len()).unwrap_or(u32::MAX);
+            let wanted = number.saturating_add(advance);
             let taken = match &self.shared {
                 Some(shared) if asks => shared.take(&name, self.rate, wanted).await,
                 _ => None,
@@ -190,6 +199,9 @@ impl Asker {
                     self.metrics.rate_decided("redis", waiting.len());
                     let ahead_us = answer.tat_us.saturating_sub(answer.now_us);
                     it.tat_us = now_us + ahead_us;
+                    it.advance.answered(number, answer.granted, now_us);
+                    let unused_us = u64::from(it.advance.left()) * self.rate.interval_us();
+                    let ahead_us = ahead_us.saturating_sub(unused_us);
                     for (number, verdict) in (0..).zip(waiting) {
                         // A caller that has gone needs no answer.
                         let _ = verdict.send(Verdict { allowed: number < answer.granted, ahead_us });

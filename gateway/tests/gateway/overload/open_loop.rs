@@ -136,6 +136,12 @@ impl Outcome {
         self.statuses.iter().filter(|(status, _)| which(**status)).map(|(_, count)| count).sum()
     }
 
+    /// Which part of what was due was sent.
+    pub(super) fn sent(&self) -> f64 {
+        let sent = self.latencies.len() + self.broken;
+        sent as f64 / (sent + self.unsent).max(1) as f64
+    }
+
     pub(super) fn slowest(&self) -> Duration {
         self.latencies.last().copied().unwrap_or_default()
     }
