@@ -29,6 +29,9 @@ const REMEMBERED: usize = 2_000;
 /// Reviews at the same time. Tokens that nobody issued must not keep the API server busy.
 const AT_ONCE: usize = 8;
 
+/// Requests that wait for a review. Each takes the place of another that could be served.
+const WAITING: usize = 32;
+
 /// How long a request waits for its review.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -137,6 +140,7 @@ pub(super) struct ServiceAccounts {
     cluster: Mutex<Cluster>,
     flags: ServiceAccountFlags,
     admins: HashSet<Account>,
+    places: Semaphore,
     turns: Semaphore,
     // Apart, so that tokens that anybody can make up drive none out that is good.
     vouched: Recent<Reviewed>,
@@ -151,6 +155,7 @@ impl ServiceAccounts {
             cluster: Mutex::new(cluster),
             flags: flags.clone(),
             admins: flags.auth_admin_service_accounts.iter().cloned().collect(),
+            places: Semaphore::new(WAITING),
             turns: Semaphore::new(AT_ONCE),
             vouched: Recent::new(REMEMBERED),
             refused: Recent::new(REMEMBERED),
@@ -171,6 +176,18 @@ impl ServiceAccounts {
         if let Some(verdict) = self.remembered(&digest, self.flags.auth_token_review_cache) {
             return verdict;
         }
+        match self.reviewed_in_time(token, digest).await {
+            Some(verdict) => verdict,
+            None => match self.remembered(&digest, self.flags.auth_token_review_grace) {
+                Some(Ok(caller)) => Ok(caller),
+                _ => Err(Refusal::Unavailable("Kubernetes does not say whose token this is.")),
+            },
+        }
+    }
+
+    /// What the API server says of a token, unless it does not say so now, or too many wait for it.
+    async fn reviewed_in_time(&self, token: &str, digest: Digest) -> Option<Result<Arc<Caller>, Refusal>> {
+        let _place = self.places.try_acquire().ok()?;
         let reviewed = timeout(PATIENCE, async {
             let _turn = self.turns.acquire().await;
             // Others may have waited for the same.
@@ -180,15 +197,12 @@ impl ServiceAccounts {
             }
         });
         let away = match reviewed.await {
-            Ok(Ok(verdict)) => return verdict,
+            Ok(Ok(verdict)) => return Some(verdict),
             Ok(Err(away)) => away,
             Err(_elapsed) => format!("no answer within {PATIENCE:?}"),
         };
         self.outage.begin(&away);
-        match self.remembered(&digest, self.flags.auth_token_review_grace) {
-            Some(Ok(caller)) => Ok(caller),
-            _ => Err(Refusal::Unavailable("Kubernetes does not say whose token this is.")),
-        }
+        None
     }
 
     fn remembered(&self, digest: &Digest, within: Duration) -> Option<Result<Arc<Caller>, Refusal>> {
