@@ -8,6 +8,7 @@ mod apiserver;
 mod burst;
 mod chaos;
 mod documents;
+mod fairness;
 mod kubectl;
 mod metrics;
 mod network;
