@@ -218,14 +218,14 @@ impl Store {
             .bind(delays)
             .bind(crashed)
             .bind(i64::from(MOST_CRASHES));
-        let mut answers: Vec<Finished> = self.all(query).await?;
+        let mut answers: Vec<Finished> = self.keeping_plans().all(query).await?;
         let open: Vec<usize> = (0..answers.len()).filter(|at| answers[*at] == Finished::Refused).collect();
         if !open.is_empty() {
             let query = sqlx::query_as(FIND_RECORDED)
                 .bind(open.iter().map(|at| jobs[*at]).collect::<Vec<_>>())
                 .bind(open.iter().map(|at| epochs[*at]).collect::<Vec<_>>())
                 .bind(open.iter().map(|at| outcomes[*at]).collect::<Vec<_>>());
-            for (at, answer) in open.into_iter().zip(self.all(query).await?) {
+            for (at, answer) in open.into_iter().zip(self.keeping_plans().all(query).await?) {
                 answers[at] = answer;
             }
         }

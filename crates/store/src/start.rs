@@ -230,7 +230,7 @@ impl Store {
             let expired: Vec<i64> = asked.iter().map(|at| requests[*at].expired.0).collect();
             let scorers: Vec<&str> = asked.iter().map(|at| requests[*at].scorer.as_str()).collect();
             let query = sqlx::query_as(START).bind(jobs).bind(epochs).bind(expired).bind(scorers);
-            let started: Vec<Answer> = self.all(query.bind(MOST_CONTENT)).await?;
+            let started: Vec<Answer> = self.keeping_plans().all(query.bind(MOST_CONTENT)).await?;
             for (at, answer) in asked.into_iter().zip(started) {
                 answers[at] = self.completed(answer).await?;
             }
