@@ -36,8 +36,9 @@ pub struct Settings {
     #[arg(long, env = "ASSAY_DATABASE_CONNECTIONS", default_value_t = 10)]
     pub database_connections: u32,
     /// Where Redis is: `redis://host:6379/`, `redis+cluster://host:6379,host:6379/` with some nodes of a cluster, or
-    /// `redis+sentinel://host:26379,host:26379/PRIMARY` with sentinels and their name for the primary. Jobs are taken
-    /// without it; what gateways do together, and what they tell of queues, needs it.
+    /// `redis+sentinel://host:26379,host:26379/PRIMARY` with sentinels and their name for the primary. `rediss` is
+    /// `redis` over TLS; `?ca_file=` names a file of authorities to trust instead of those of the system. Jobs are taken
+    /// without Redis; what gateways do together, and what they tell of queues, needs it.
     #[arg(long, env = "ASSAY_REDIS_URL", hide_env_values = true)]
     pub redis_url: Option<String>,
     /// The namespace of the custom resources.

@@ -19,7 +19,8 @@ pub struct Settings {
     #[command(flatten)]
     pub database: DatabaseFlags,
     /// Where Redis is: `redis://host:6379/`, `redis+cluster://host:6379,host:6379/` with some nodes of a cluster, or
-    /// `redis+sentinel://host:26379,host:26379/PRIMARY` with sentinels and their name for the primary.
+    /// `redis+sentinel://host:26379,host:26379/PRIMARY` with sentinels and their name for the primary. `rediss` is
+    /// `redis` over TLS; `?ca_file=` names a file of authorities to trust instead of those of the system.
     #[arg(long, env = "ASSAY_REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
     /// The namespace of the gateway's resources and of the operator's own Lease.

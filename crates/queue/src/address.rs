@@ -5,8 +5,15 @@
 //! redis+cluster://[user:password@]host[:port][,host[:port]...][/]                     Redis Cluster, by some of its nodes
 //! redis+sentinel://[user:password@]host[:port][,host[:port]...]/PRIMARY[/database]    the primary that sentinels name
 //! ```
+//!
+//! With `rediss` instead of `redis` it is reached over TLS, sentinels too, and must prove its name by a certificate that the
+//! system trusts, or an authority in the file that `?ca_file=` names, as `sslrootcert` does for Postgres.
 
-use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError};
+use std::fs;
+
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, TlsCertificates,
+};
 
 const SENTINEL_PORT: u16 = 26379;
 
@@ -41,9 +48,28 @@ impl Address {
         match scheme.split_once('+') {
             Some((scheme, "cluster")) => cluster(scheme, &Parts::of(rest)),
             Some((scheme, "sentinel")) => sentinel(scheme, &Parts::of(rest)),
-            _ => Ok(Address::Single(url.into_connection_info()?)),
+            _ => Ok(Address::Single(server(url, &Parts::of(rest))?)),
         }
     }
+}
+
+/// How to connect to the server of a URL, trusting whom it says.
+fn server(url: &str, parts: &Parts<'_>) -> Result<ConnectionInfo, RedisError> {
+    let Some(file) = parts.value("ca_file") else {
+        return url.into_connection_info();
+    };
+    if !url.starts_with("rediss") {
+        return Err(invalid("ca_file is for rediss: without TLS nobody proves anything"));
+    }
+    let root_cert = fs::read(file).map_err(|error| {
+        RedisError::from((
+            ErrorKind::InvalidClientConfig,
+            "ca_file cannot be read",
+            format!("{file}: {error}"),
+        ))
+    })?;
+    let certificates = TlsCertificates { client_tls: None, root_cert: Some(root_cert) };
+    Ok(Client::build_with_tls(url, certificates)?.get_connection_info().clone())
 }
 
 /// The same way to connect, to another host.
@@ -64,7 +90,7 @@ fn cluster(scheme: &str, parts: &Parts<'_>) -> Result<Address, RedisError> {
     }
     let seeds = parts.hosts.iter().map(|host| {
         let url = format!("{scheme}://{}{host}/{}", parts.login, parts.query_and_fragment);
-        url.into_connection_info()
+        server(&url, parts)
     });
     Ok(Address::Cluster { seeds: seeds.collect::<Result<_, _>>()? })
 }
@@ -77,13 +103,13 @@ fn sentinel(scheme: &str, parts: &Parts<'_>) -> Result<Address, RedisError> {
     let sentinels = parts.hosts.iter().map(|host| {
         let port = if has_port(host) { String::new() } else { format!(":{SENTINEL_PORT}") };
         let login = parts.sentinel_login();
-        format!("{scheme}://{login}{host}{port}/{}", parts.fragment).into_connection_info()
+        server(&format!("{scheme}://{login}{host}{port}/{}", parts.fragment), parts)
     });
     let sentinels = sentinels.collect::<Result<_, _>>()?;
     // The host is only there to make it a URL.
     let login =
         format!("{scheme}://{}{}/{database}{}", parts.login, parts.hosts[0], parts.query_and_fragment);
-    Ok(Address::Sentinel { sentinels, primary: primary.to_owned(), login: login.into_connection_info()? })
+    Ok(Address::Sentinel { sentinels, primary: primary.to_owned(), login: server(&login, parts)? })
 }
 
 /// A URL's parts after the scheme, as they stand there.
@@ -118,13 +144,15 @@ impl<'a> Parts<'a> {
         }
     }
 
+    /// What the query says under a name, as it stands there.
+    fn value(&self, name: &str) -> Option<&'a str> {
+        let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+    }
+
     /// What is said to sentinels, which have users of their own: `?sentinel_username=` and `?sentinel_password=`.
     fn sentinel_login(&self) -> String {
-        let value = |name: &str| {
-            let mut pairs = self.query.split('&').filter_map(|pair| pair.split_once('='));
-            pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
-        };
-        match (value("sentinel_username"), value("sentinel_password")) {
+        match (self.value("sentinel_username"), self.value("sentinel_password")) {
             (None, None) => String::new(),
             (username, password) => {
                 format!("{}:{}@", username.unwrap_or_default(), password.unwrap_or_default())
@@ -198,6 +226,8 @@ mod tests {
             "redis+sentinel://one/name/database",
             "http+cluster://one",
             "redis+ring://one",
+            "rediss://one/?ca_file=/nowhere",
+            "redis://one/?ca_file=/etc/ssl/certs/ca-certificates.crt",
         ] {
             assert!(Address::parse(url).is_err(), "{url}");
         }

@@ -1,18 +1,16 @@
 //! TLS in the gateway's own process, with certificates made on the spot.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use rustls::pki_types::pem::PemObject;
+use anyhow::{Context, Result};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use testkit::TempFolder;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::process::Command;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -20,19 +18,12 @@ use tokio_rustls::client::TlsStream;
 use crate::fixture::{Gateway, LIMIT, until};
 
 /// A certificate of its own for loopback, and its key, as files in a folder.
-async fn issue(folder: &Path) -> Result<CertificateDer<'static>> {
+fn issue(folder: &Path) -> Result<CertificateDer<'static>> {
     std::fs::create_dir_all(folder)?;
-    let status = Command::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"])
-        .args(["-days", "2", "-subj", "/CN=assay", "-addext", "subjectAltName=IP:127.0.0.1"])
-        .args(["-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "tls.key", "-out", "tls.crt"])
-        .current_dir(folder)
-        .stderr(Stdio::null())
-        .status()
-        .await
-        .context("openssl is needed to make certificates")?;
-    ensure!(status.success(), "openssl: {status}");
-    Ok(CertificateDer::from_pem_file(folder.join("tls.crt"))?)
+    let CertifiedKey { cert, signing_key } = generate_simple_self_signed(vec!["127.0.0.1".to_owned()])?;
+    std::fs::write(folder.join("tls.crt"), cert.pem())?;
+    std::fs::write(folder.join("tls.key"), signing_key.serialize_pem())?;
+    Ok(cert.der().clone())
 }
 
 /// As Kubernetes mounts a Secret: the files are links into a folder that is a link itself, which is what changes.
@@ -87,7 +78,7 @@ async fn reloads(gateway: &Gateway, outcome: &str) -> Result<f64> {
 #[tokio::test]
 async fn the_api_is_served_over_tls_and_browsers_are_told_to_stay_with_it() -> Result<()> {
     let folder = TempFolder::new()?;
-    let certificate = issue(folder.path()).await?;
+    let certificate = issue(folder.path())?;
     let gateway = serving(folder.path()).await?;
     let mut stream = connect(&gateway, &certificate, b"http/1.1").await?;
     let answer = get(&mut stream).await?;
@@ -112,8 +103,8 @@ async fn the_api_is_served_over_tls_and_browsers_are_told_to_stay_with_it() -> R
 #[tokio::test]
 async fn a_new_certificate_is_used_as_soon_as_its_secret_is_mounted_and_connections_stay() -> Result<()> {
     let folder = TempFolder::new()?;
-    let first = issue(&folder.path().join("first")).await?;
-    let second = issue(&folder.path().join("second")).await?;
+    let first = issue(&folder.path().join("first"))?;
+    let second = issue(&folder.path().join("second"))?;
     mount(folder.path(), "first")?;
     let gateway = serving(folder.path()).await?;
     let mut old = connect(&gateway, &first, b"http/1.1").await?;
@@ -129,9 +120,9 @@ async fn a_new_certificate_is_used_as_soon_as_its_secret_is_mounted_and_connecti
 #[tokio::test]
 async fn a_certificate_that_cannot_be_used_leaves_the_one_before_in_use() -> Result<()> {
     let folder = TempFolder::new()?;
-    let first = issue(&folder.path().join("first")).await?;
-    let second = issue(&folder.path().join("second")).await?;
-    issue(&folder.path().join("mixed")).await?;
+    let first = issue(&folder.path().join("first"))?;
+    let second = issue(&folder.path().join("second"))?;
+    issue(&folder.path().join("mixed"))?;
     std::fs::copy(folder.path().join("second/tls.crt"), folder.path().join("mixed/tls.crt"))?;
     mount(folder.path(), "first")?;
     let gateway = serving(folder.path()).await?;
@@ -150,7 +141,7 @@ async fn a_certificate_that_cannot_be_used_leaves_the_one_before_in_use() -> Res
 #[tokio::test]
 async fn a_gateway_does_not_start_with_a_certificate_that_is_none() -> Result<()> {
     let folder = TempFolder::new()?;
-    issue(folder.path()).await?;
+    issue(folder.path())?;
     std::fs::write(folder.path().join("tls.key"), "no key")?;
     let gateway = serving(folder.path()).await?;
     let failed = timeout(Duration::from_secs(10), gateway.running).await.context("it runs")??;

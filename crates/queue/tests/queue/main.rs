@@ -17,6 +17,7 @@ mod rebuild;
 mod reconnection;
 mod recovery;
 mod sentinel;
+mod tls;
 mod upgrade;
 mod waiting;
 mod wake;
