@@ -13,6 +13,7 @@ use sqlx::query::{Query, QueryAs};
 use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, PgPool, Postgres};
 use tokio::time::timeout;
 
+use crate::replica::Replica;
 use crate::scope::{self, Scope};
 use crate::{Quota, Settings, StoreError, Unavailability};
 
@@ -22,6 +23,8 @@ pub struct Store {
     pool: PgPool,
     /// Connections that keep their plans, for what comes hundreds of times a second.
     keeping_plans: PgPool,
+    /// Where lists are read.
+    pub(crate) replica: Option<Replica>,
     deadline: Duration,
     pub(crate) scope: Scope,
     pub(crate) quota: Quota,
@@ -44,14 +47,12 @@ impl Store {
     /// # Errors
     /// When the URL cannot be read.
     pub fn connect(settings: &Settings) -> Result<Store, StoreError> {
-        let options = PgConnectOptions::from_str(&settings.url)?
-            .application_name(&settings.application_name)
-            .statement_cache_capacity(settings.statement_cache)
-            // Since Postgres 12 the default is exact, and PgBouncer refuses the parameter.
-            .extra_float_digits(None);
+        let primary = options(&settings.url, settings)?;
+        let replica = settings.replica_url.as_deref().map(|url| options(url, settings)).transpose()?;
         Ok(Store {
-            pool: pool(&options, settings, Plans::Fresh),
-            keeping_plans: pool(&options, settings, Plans::Kept),
+            pool: pool(&primary, settings, Plans::Fresh),
+            keeping_plans: pool(&primary, settings, Plans::Kept),
+            replica: replica.map(|options| Replica::new(pool(&options, settings, Plans::Fresh))),
             deadline: settings.deadline,
             scope: Scope::All,
             quota: settings.quota,
@@ -68,13 +69,21 @@ impl Store {
     /// The same record, reached over connections that keep the plans of statements: for those in which each table is looked
     /// up in the only way there is, however large it is. Making a plan costs as much as carrying out a few dozen look-ups.
     pub(crate) fn keeping_plans(&self) -> Store {
-        Store { pool: self.keeping_plans.clone(), ..self.clone() }
+        self.over(&self.keeping_plans)
+    }
+
+    /// The same record, reached over these connections.
+    pub(crate) fn over(&self, pool: &PgPool) -> Store {
+        Store { pool: pool.clone(), ..self.clone() }
     }
 
     /// Closes every connection. Calls made from now on answer `Unavailable`.
     pub async fn close(&self) {
         self.pool.close().await;
         self.keeping_plans.close().await;
+        if let Some(replica) = &self.replica {
+            replica.pool.close().await;
+        }
     }
 
     /// Whether Postgres answers.
@@ -170,6 +179,15 @@ enum Plans {
 
 /// The most connections that keep their plans. Who uses them is one group commit of a process, or two.
 const MOST_KEEPING_PLANS: u32 = 4;
+
+/// How to connect to what the URL names.
+fn options(url: &str, settings: &Settings) -> Result<PgConnectOptions, StoreError> {
+    Ok(PgConnectOptions::from_str(url)?
+        .application_name(&settings.application_name)
+        .statement_cache_capacity(settings.statement_cache)
+        // Since Postgres 12 the default is exact, and PgBouncer refuses the parameter.
+        .extra_float_digits(None))
+}
 
 /// A pool that connects when it is first used.
 fn pool(options: &PgConnectOptions, settings: &Settings, plans: Plans) -> PgPool {

@@ -40,6 +40,7 @@ mod quota;
 mod read;
 mod redrive;
 mod relay;
+mod replica;
 mod resources;
 mod retention;
 mod retry;

@@ -153,27 +153,29 @@ impl Store {
         let id: Option<Uuid> = search.and_then(|text| text.parse().ok());
         let text = search.filter(|_| id.is_none()).map(str::to_lowercase);
         let limit = limit.max(1);
-        let query = sqlx::query_as(filter.statement(id, &self.scope))
-            .bind(id)
-            .bind(filter.submission_id)
-            .bind(filter.batch_id)
-            .bind(filter.tenant.as_deref())
-            .bind(filter.status.map(JobStatus::as_str))
-            .bind(filter.pool.as_deref())
-            .bind(filter.rubric.as_deref())
-            .bind(filter.code.as_deref())
-            .bind(text)
-            .bind(filter.from.map(moment))
-            .bind(filter.until.map(moment))
-            .bind(after.map(|cursor| moment(cursor.at)))
-            .bind(after.map(|cursor| cursor.id))
-            .bind(JobId::max())
-            .bind(i64::try_from(longest).unwrap_or(i64::MAX))
-            // One more tells whether there is a next page.
-            .bind(i64::from(limit) + 1)
-            .bind(self.scope.tenant())
-            .bind(self.scope.owner());
-        let walked: Vec<Walked<JobRow>> = self.all(query).await?;
+        let query = || {
+            sqlx::query_as(filter.statement(id, &self.scope))
+                .bind(id)
+                .bind(filter.submission_id)
+                .bind(filter.batch_id)
+                .bind(filter.tenant.as_deref())
+                .bind(filter.status.map(JobStatus::as_str))
+                .bind(filter.pool.as_deref())
+                .bind(filter.rubric.as_deref())
+                .bind(filter.code.as_deref())
+                .bind(text.as_deref())
+                .bind(filter.from.map(moment))
+                .bind(filter.until.map(moment))
+                .bind(after.map(|cursor| moment(cursor.at)))
+                .bind(after.map(|cursor| cursor.id))
+                .bind(JobId::max())
+                .bind(i64::try_from(longest).unwrap_or(i64::MAX))
+                // One more tells whether there is a next page.
+                .bind(i64::from(limit) + 1)
+                .bind(self.scope.tenant())
+                .bind(self.scope.owner())
+        };
+        let walked: Vec<Walked<JobRow>> = self.listed(query).await?;
         let cursor = |job: &JobRow| Cursor { at: job.created_at, id: job.id };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let Page { items: jobs, next, cut_short } = page(walked, limit, longest, cursor);

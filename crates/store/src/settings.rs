@@ -15,6 +15,9 @@ pub struct DatabaseFlags {
     /// The same database past any connection pooler, to migrate its schema; by default the URL above.
     #[arg(long, env = "ASSAY_DATABASE_MIGRATION_URL", hide_env_values = true)]
     pub database_migration_url: Option<String>,
+    /// A replica of the database, to read lists from, which then are as far behind as it is.
+    #[arg(long, env = "ASSAY_DATABASE_REPLICA_URL", hide_env_values = true)]
+    pub database_replica_url: Option<String>,
     /// The database is reached through a pooler that gives each transaction another connection. Give its role what a
     /// pooler cannot pass on: `ALTER ROLE ... SET enable_seqscan = off`, and the same for `plan_cache_mode =
     /// force_custom_plan` and `jit = off`.
@@ -37,6 +40,7 @@ impl DatabaseFlags {
             application_name: application_name.to_owned(),
             statement_cache: self.database_statement_cache,
             pooled: self.database_pooled,
+            replica_url: self.database_replica_url.clone(),
             ..Settings::new(&self.database_url)
         }
     }
@@ -64,6 +68,8 @@ impl DatabaseFlags {
 pub struct Settings {
     /// `postgres://user:password@host:port/database`.
     pub url: String,
+    /// A replica, to read lists from.
+    pub replica_url: Option<String>,
     /// What `pg_stat_activity` calls this process.
     pub application_name: String,
     /// The most connections held at once.
@@ -86,6 +92,7 @@ impl Settings {
     pub fn new(url: impl Into<String>) -> Settings {
         Settings {
             url: url.into(),
+            replica_url: None,
             application_name: "assay".to_owned(),
             max_connections: 10,
             acquire_timeout: Duration::from_secs(2),

@@ -117,20 +117,22 @@ impl Store {
             Scope::All if filter.tenant.is_none() => ALL,
             Scope::All | Scope::Tenant(_) => OF_TENANT,
         };
-        let query = sqlx::query_as(statement)
-            .bind(filter.tenant.as_deref())
-            .bind(filter.status.map(SubmissionStatus::as_str))
-            .bind(filter.from.map(moment))
-            .bind(filter.until.map(moment))
-            .bind(after.map(|cursor| moment(cursor.at)))
-            .bind(after.map(|cursor| cursor.id))
-            .bind(SubmissionId::max())
-            .bind(i64::try_from(LONGEST_WALK).unwrap_or(i64::MAX))
-            // One more tells whether there is a next page.
-            .bind(i64::from(limit) + 1)
-            .bind(self.scope.tenant())
-            .bind(self.scope.owner());
-        let walked: Vec<Walked<ListedSubmission>> = self.all(query).await?;
+        let query = || {
+            sqlx::query_as(statement)
+                .bind(filter.tenant.as_deref())
+                .bind(filter.status.map(SubmissionStatus::as_str))
+                .bind(filter.from.map(moment))
+                .bind(filter.until.map(moment))
+                .bind(after.map(|cursor| moment(cursor.at)))
+                .bind(after.map(|cursor| cursor.id))
+                .bind(SubmissionId::max())
+                .bind(i64::try_from(LONGEST_WALK).unwrap_or(i64::MAX))
+                // One more tells whether there is a next page.
+                .bind(i64::from(limit) + 1)
+                .bind(self.scope.tenant())
+                .bind(self.scope.owner())
+        };
+        let walked: Vec<Walked<ListedSubmission>> = self.listed(query).await?;
         let cursor = |submission: &ListedSubmission| Cursor { at: submission.created_at, id: submission.id };
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let Page { items: submissions, next, cut_short } = page(walked, limit, LONGEST_WALK, cursor);

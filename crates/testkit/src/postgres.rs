@@ -62,6 +62,15 @@ pub struct Postgres {
 impl Postgres {
     /// Creates the data folder unless it is there, starts the server, and waits until it answers.
     pub async fn start(place: &Place, options: &PostgresOptions) -> Result<Self> {
+        Self::start_from(place, options, Origin::Empty).await
+    }
+
+    /// Starts one that follows another and can only be read, and waits until it answers.
+    pub async fn follow(place: &Place, primary: &Postgres) -> Result<Self> {
+        Self::start_from(place, &PostgresOptions::default(), Origin::CopyOf(primary.port)).await
+    }
+
+    async fn start_from(place: &Place, options: &PostgresOptions, origin: Origin) -> Result<Self> {
         let binaries = binaries()?;
         let account = Account::for_servers(&["postgres"])?;
         let port = place.port("postgres")?;
@@ -72,7 +81,7 @@ impl Postgres {
                 Some(account) => account.own_folder(&folder)?,
                 None => fs::create_dir_all(&folder).context("make the data folder of Postgres")?,
             }
-            initialize(&binaries, &data, account.as_ref()).await?;
+            initialize(&binaries, &data, account.as_ref(), origin).await?;
         }
         let mut launch = place.launch("postgres", binaries.join("postgres")).arg("-D").arg(&data);
         let own = options.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -224,15 +233,41 @@ fn binaries() -> Result<PathBuf> {
         .context("Postgres is not installed: run `make setup`, or install your system's package postgresql")
 }
 
-async fn initialize(binaries: &Path, data: &Path, account: Option<&Account>) -> Result<()> {
-    let mut command = Command::new(binaries.join("initdb"));
-    command.args(["-U", NAME, "--auth=trust", "--no-sync", "--encoding=UTF8", "--no-locale", "-D"]).arg(data);
+/// What a data folder begins with.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    /// Nothing.
+    Empty,
+    /// What the server on this port has, and goes on to have.
+    CopyOf(u16),
+}
+
+async fn initialize(binaries: &Path, data: &Path, account: Option<&Account>, origin: Origin) -> Result<()> {
+    let program = match origin {
+        Origin::Empty => "initdb",
+        Origin::CopyOf(_) => "pg_basebackup",
+    };
+    let mut command = Command::new(binaries.join(program));
+    command.args(["-U", NAME, "--no-sync", "-D"]).arg(data);
+    match origin {
+        Origin::Empty => command.args(["--auth=trust", "--encoding=UTF8", "--no-locale"]),
+        Origin::CopyOf(port) => command.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-R",
+            "--checkpoint=fast",
+            "-X",
+            "stream",
+        ]),
+    };
     if let Some(account) = account {
         command.uid(account.uid).gid(account.gid);
     }
-    let output = command.current_dir("/").output().await.context("run initdb")?;
+    let output = command.current_dir("/").output().await.with_context(|| format!("run {program}"))?;
     if !output.status.success() {
-        bail!("initdb failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("{program} failed: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

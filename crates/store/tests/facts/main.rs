@@ -20,6 +20,7 @@ mod reading;
 mod redriving;
 mod redriving_at_once;
 mod relaying;
+mod replica;
 mod resources;
 mod retention;
 mod schema;
