@@ -55,7 +55,7 @@ pub(crate) fn layer(settings: &CrossOriginFlags) -> Option<CorsLayer> {
         RETRY_AFTER,
         WWW_AUTHENTICATE,
         named("idempotency-key"),
-        named("idempotent-replayed"),
+        named("idempotency-replayed"),
         named("link"),
         named("preference-applied"),
         named("ratelimit"),

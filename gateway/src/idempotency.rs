@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
+use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -181,7 +182,9 @@ fn read_key(headers: &HeaderMap) -> Result<String, Problem> {
 fn hash(parts: &Parts, body: &Bytes) -> Vec<u8> {
     let content_type = parts.headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
     let mut hash = digest::Context::new(&digest::SHA256);
-    for part in [parts.method.as_str().as_bytes(), parts.uri.to_string().as_bytes(), content_type, body] {
+    // Not the host, which is in the URI with HTTP/2 alone: whoever repeats a request may find another way here.
+    let path = parts.uri.path_and_query().map_or(parts.uri.path(), PathAndQuery::as_str);
+    for part in [parts.method.as_str().as_bytes(), path.as_bytes(), content_type, body] {
         hash.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
         hash.update(part);
     }
@@ -229,6 +232,17 @@ mod tests {
         let long: &'static str = Box::leak("x".repeat(LONGEST_KEY + 1).into_boxed_str());
         assert_eq!(key(&[long]), None);
         assert!(key(&[&long[1..]]).is_some());
+    }
+
+    #[test]
+    fn a_request_is_the_same_over_http_2_and_by_another_name_of_the_gateway() {
+        let of = |uri: &str| {
+            let request = Request::post(uri).body(()).expect("a request");
+            hash(&request.into_parts().0, &Bytes::from_static(b"{}"))
+        };
+        assert_eq!(of("/api/scoring"), of("http://one:8080/api/scoring"));
+        assert_eq!(of("/api/scoring"), of("https://another/api/scoring"));
+        assert_ne!(of("/api/scoring"), of("/api/scoring?x=1"));
     }
 
     #[test]

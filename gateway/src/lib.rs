@@ -5,6 +5,7 @@
 
 mod accept;
 mod access;
+mod answers;
 mod app;
 mod authentication;
 mod caller;
@@ -38,6 +39,7 @@ mod schema;
 mod security_headers;
 mod server;
 mod settings;
+mod shares;
 mod traceparent;
 mod ui;
 mod whole;

@@ -119,7 +119,7 @@ impl Metrics {
         for state in ["idle", "handshake", "header", "stalled"] {
             metrics.connections_timed_out.get_or_create(&Waiting { state }).inc_by(0);
         }
-        for what in ["request", "body", "stream"] {
+        for what in ["request", "body", "stream", "answer", "search"] {
             metrics.shed.get_or_create(&What { what }).inc_by(0);
         }
         for limit in ["address-reads", "address-writes", "subject-reads", "subject-writes"] {
@@ -210,7 +210,8 @@ impl Metrics {
         self.in_flight.set(i64::try_from(requests).unwrap_or(i64::MAX));
     }
 
-    /// Something was refused because there was too much to do: a `request`, a `body` or a `stream`.
+    /// Something was refused because there was too much to do: a `request`, a `body`, a
+    /// `stream`, an `answer` or a `search`.
     pub(crate) fn shed(&self, what: &'static str) {
         self.shed.get_or_create(&What { what }).inc();
     }

@@ -6,19 +6,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use clap::Args;
 use domain::duration;
-use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use crate::answers::{self, NoRoom};
 use crate::app::App;
+use crate::caller::Caller;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
+use crate::server::Client;
+use crate::shares::{Share, Shares};
 
 /// The unit in which the memory for bodies is given out, in bytes. Bodies no larger than this count as nothing: they are
 /// no more than what a connection takes anyway.
@@ -30,6 +31,17 @@ const WAITING_FOR_A_PLACE: usize = 8;
 /// How long a request keeps its place while it waits for its client: most bodies come along with their heads.
 const MOMENT: Duration = Duration::from_millis(5);
 
+/// Nobody but an admin has more than such a part of all streams.
+const PART: usize = 20;
+
+/// How many searches of texts are under way or wait for that, in all and of one tenant, and how many are under way.
+const SEARCHES: usize = 64;
+const SEARCHES_OF_ONE: usize = 4;
+const SEARCHES_AT_ONCE: usize = 3;
+
+/// How long a search waits for its turn.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(2);
+
 /// How much is done at a time.
 #[derive(Args, Clone, Debug)]
 pub struct OverloadFlags {
@@ -40,12 +52,15 @@ pub struct OverloadFlags {
     /// How long more requests than that may wait before they are answered 503.
     #[arg(long, env = "ASSAY_IN_FLIGHT_WAIT", default_value = "250ms", value_parser = duration::parse)]
     pub in_flight_wait: Duration,
-    /// The most streams of events that are open at a time.
+    /// The most streams of events that are open at a time. Nobody but an admin may have more than a twentieth of them.
     #[arg(long, env = "ASSAY_STREAMS", default_value_t = 1000)]
     pub streams: usize,
     /// How much of bodies that are still arriving is held at a time, in bytes.
     #[arg(long, env = "ASSAY_BODY_MEMORY", default_value_t = 256 * 1024 * 1024)]
     pub body_memory: usize,
+    /// How much of answers that are not sent yet is held at a time, in bytes, and a quarter of it for one client.
+    #[arg(long, env = "ASSAY_ANSWER_MEMORY", default_value_t = 256 * 1024 * 1024)]
+    pub answer_memory: usize,
 }
 
 /// Settings under which nothing could be done.
@@ -54,6 +69,14 @@ pub enum OverloadContradiction {
     /// Every request would be refused.
     #[error("ASSAY_IN_FLIGHT and ASSAY_STREAMS must be at least 1")]
     Nothing,
+    /// The largest answers would be refused.
+    #[error("ASSAY_ANSWER_MEMORY ({memory} bytes) is less than eight times ASSAY_BODY_LIMIT ({body} bytes)")]
+    LittleAnswerMemory {
+        /// The memory.
+        memory: usize,
+        /// The largest body.
+        body: usize,
+    },
     /// The largest body that is allowed would be refused.
     #[error("ASSAY_BODY_MEMORY ({memory} bytes) is smaller than ASSAY_BODY_LIMIT ({body} bytes)")]
     LittleMemory {
@@ -76,6 +99,13 @@ impl OverloadFlags {
         if self.body_memory < body_limit {
             return Err(OverloadContradiction::LittleMemory { memory: self.body_memory, body: body_limit });
         }
+        // What was handed in is answered as well, within a quarter of it and in twice as many bytes at most.
+        if self.answer_memory / 8 < body_limit {
+            return Err(OverloadContradiction::LittleAnswerMemory {
+                memory: self.answer_memory,
+                body: body_limit,
+            });
+        }
         Ok(())
     }
 }
@@ -83,8 +113,11 @@ impl OverloadFlags {
 /// What a gateway is doing, and how much it takes on.
 pub(crate) struct Overload {
     places: Arc<Places>,
-    streams: Arc<Semaphore>,
+    streams: Shares,
     bodies: Arc<Semaphore>,
+    answers: Shares,
+    searches: Shares,
+    searching: Semaphore,
     metrics: Metrics,
 }
 
@@ -116,10 +149,42 @@ impl Overload {
         };
         Overload {
             places: Arc::new(places),
-            streams: semaphore(settings.streams),
+            streams: Shares::new(settings.streams, settings.streams.div_ceil(PART)),
             bodies: semaphore(settings.body_memory / PIECE),
+            answers: Shares::new(settings.answer_memory, settings.answer_memory / 4),
+            searches: Shares::new(SEARCHES, SEARCHES_OF_ONE),
+            searching: Semaphore::new(SEARCHES_AT_ONCE),
             metrics,
         }
+    }
+
+    /// A stream of events for a caller, for as long as the share is held.
+    ///
+    /// # Errors
+    /// When there are too many, or the caller has too many.
+    pub(crate) fn stream(&self, caller: &Caller) -> Result<Share, Problem> {
+        self.streams.take(caller.shared_as(), 1).ok_or_else(|| {
+            self.metrics.shed("stream");
+            Problem::new(Code::TooManyStreams, "Too many streams are open. Ask without one, or end another.")
+        })
+    }
+
+    /// Does what looks through many texts. Few do so at a time, so that those who look up something by its id find a
+    /// connection to the database, and of one tenant still fewer wait.
+    ///
+    /// # Errors
+    /// When too many do, or it takes too long until it is its turn.
+    pub(crate) async fn search<T>(
+        &self,
+        caller: &Caller,
+        search: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let tenant = Some(caller.tenant.clone());
+        let Some(_share) = self.searches.take(tenant, 1) else { return Err(shed(&self.metrics, "search")) };
+        let Ok(_turn) = timeout(SEARCH_PATIENCE, self.searching.acquire()).await else {
+            return Err(shed(&self.metrics, "search"));
+        };
+        search.await
     }
 
     /// Memory for a body that is about to arrive, of at most so many bytes, for as long as the permit is held.
@@ -237,26 +302,9 @@ pub(crate) async fn limit<F: Future<Output = Response>>(
     overload.places.show();
     request.extensions_mut().insert(place.clone());
     let held = Held(place);
+    let client = request.extensions().get::<Client>().map(Client::to_string).unwrap_or_default();
     let response = next(request).await;
     drop(held);
-    if is_event_stream(response.headers()) { bounded(overload, response) } else { response }
-}
-
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
-}
-
-/// A stream of events has a place of its own until it ends.
-fn bounded(overload: &Overload, response: Response) -> Response {
-    let Ok(permit) = overload.streams.clone().try_acquire_owned() else {
-        return shed(&overload.metrics, "stream").into_response();
-    };
-    response.map(|body| {
-        let events = body.into_data_stream().map(move |piece: Result<Bytes, axum::Error>| {
-            let _held = &permit;
-            piece
-        });
-        Body::from_stream(events)
-    })
+    answers::hold(response, client, &overload.answers)
+        .unwrap_or_else(|NoRoom| shed(&overload.metrics, "answer").into_response())
 }

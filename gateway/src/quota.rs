@@ -31,6 +31,9 @@ const SETTLE_EVERY: Duration = Duration::from_secs(1);
 /// How often active jobs are counted.
 const COUNT_EVERY: Duration = Duration::from_secs(60);
 
+/// How soon it is tried again, if that failed.
+const COUNT_AGAIN: Duration = Duration::from_secs(10);
+
 /// Keeps the numbers of active jobs short to read and true, until the stop is requested.
 pub(crate) async fn keep(store: Store, mut prepared: Prepared, shutdown: Shutdown) {
     if shutdown
@@ -40,15 +43,17 @@ pub(crate) async fn keep(store: Store, mut prepared: Prepared, shutdown: Shutdow
     {
         return;
     }
-    let mut counted = None;
+    let mut count_at = Instant::now();
     loop {
-        let due = counted.is_none_or(|at: Instant| at.elapsed() >= COUNT_EVERY);
+        let due = Instant::now() >= count_at;
+        if due {
+            count_at = Instant::now() + COUNT_EVERY;
+        }
         let kept = if due { store.count_active_jobs().await } else { store.settle_active_jobs().await };
-        match kept {
-            Ok(()) if due => counted = Some(Instant::now()),
-            Ok(()) => {}
-            // Another gateway does it, or it is done when Postgres is back.
-            Err(error) => debug!(error = in_full(&error), "active jobs could not be counted"),
+        if let Err(error) = kept {
+            // Where there are too many to be counted in time, the numbers are put together all the same.
+            count_at = count_at.min(Instant::now() + COUNT_AGAIN);
+            debug!(error = in_full(&error), due, "active jobs could not be counted");
         }
         if shutdown.unless_requested(tokio::time::sleep(SETTLE_EVERY)).await.is_none() {
             return;

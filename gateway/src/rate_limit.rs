@@ -89,19 +89,25 @@ impl Kind {
     }
 }
 
+/// Notes whose request it is, by where it comes from.
+pub(crate) fn identify(app: &App, mut request: Request) -> Request {
+    if let Some(peer) = request.extensions().get::<Peer>().copied() {
+        let address = proxies::client(peer.address, request.headers(), &app.rate_limits.trusted_proxies);
+        request.extensions_mut().insert(Client::of(address));
+    }
+    request
+}
+
 /// Lets a request through if its client has not asked too much.
 pub(crate) async fn by_address<F: Future<Output = Response>>(
     app: &App,
-    mut request: Request,
+    request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let limits = &app.rate_limits;
-    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+    let Some(client) = request.extensions().get::<Client>().copied() else {
         return next(request).await;
     };
-    let address = proxies::client(peer.address, request.headers(), &limits.trusted_proxies);
-    let client = Client::of(address);
-    request.extensions_mut().insert(client);
     hold(limits, &limits.address, &client.to_string(), request, next).await
 }
 
@@ -113,16 +119,11 @@ pub(crate) async fn by_subject<F: Future<Output = Response>>(
     next: impl FnOnce(Request) -> F,
 ) -> Response {
     let caller = request.extensions().get::<Caller>().filter(|_| app.authentication.is_some());
-    let Some(name) = caller.map(subject) else {
+    let Some(name) = caller.map(Caller::key) else {
         return next(request).await;
     };
     let limits = &app.rate_limits;
     hold(limits, &limits.subject, &name, request, next).await
-}
-
-/// The length first, so that no two callers have the same name.
-fn subject(caller: &Caller) -> String {
-    format!("{}:{}:{}", caller.tenant.len(), caller.tenant, caller.subject)
 }
 
 async fn hold<F: Future<Output = Response>>(
@@ -165,7 +166,7 @@ mod tests {
     #[test]
     fn no_two_callers_share_a_limit() {
         let of = |tenant: &str, name: &str| {
-            subject(&Caller { tenant: tenant.to_owned(), subject: name.to_owned(), role: Role::Learner })
+            Caller { tenant: tenant.to_owned(), subject: name.to_owned(), role: Role::Learner }.key()
         };
         assert_ne!(of("a", "b:c"), of("a:b", "c"));
         assert_eq!(of("a", "b"), of("a", "b"));

@@ -65,6 +65,7 @@ pub(crate) fn router(app: SharedApp) -> Router {
 /// What every request passes, from the outside in.
 async fn enter(State(app): State<SharedApp>, request: Request, next: Next) -> Response {
     let app = &*app;
+    let request = rate_limit::identify(app, request);
     observe(app, request, move |request| {
         survive(request, move |request| {
             overload::limit(app, request, move |request| {

@@ -111,6 +111,11 @@ const ACTIVE: &str = list!("j.completed_at IS NULL");
 const ALL: &str = list!("TRUE", "(j.created_at AT TIME ZONE 'UTC')", " AT TIME ZONE 'UTC'");
 
 impl JobFilter {
+    /// Whether texts have to be read to find what matches.
+    pub fn searches_texts(&self) -> bool {
+        self.search.as_deref().is_some_and(|text| text.parse::<Uuid>().is_err())
+    }
+
     /// The statement whose index leaves the least to look at. The jobs of a submission, and the members of a batch, are few.
     fn statement(&self, id: Option<Uuid>, scope: &Scope) -> &'static str {
         let active = matches!(self.status, Some(JobStatus::Queued | JobStatus::Running));

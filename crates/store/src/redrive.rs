@@ -191,7 +191,8 @@ const REDRIVE: &str = concat!(
 ), pace AS (
   SELECT greatest(now(), (
     SELECT r.due_at FROM redrives r
-    WHERE r.due_at > now() AND (SELECT j.completed_at IS NULL FROM scoring_jobs j WHERE j.id = r.new_job)
+    WHERE r.due_at > now() AND (SELECT j.completed_at IS NULL AND j.tenant = ANY (SELECT g.tenant FROM judged g)
+      FROM scoring_jobs j WHERE j.id = r.new_job)
     ORDER BY r.due_at DESC LIMIT 1
   ) + make_interval(secs => 1 / $6::double precision)) AS begins
 ), due AS (

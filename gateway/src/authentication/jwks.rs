@@ -12,7 +12,7 @@ use clap::Args;
 use domain::duration;
 use reqwest::{Certificate, Client, Url, redirect};
 use runtime::{Outage, in_full};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tracing::info;
 
@@ -83,6 +83,9 @@ pub enum JwksContradiction {
     #[error("ASSAY_AUTH_JWKS_REFRESH is {0:?}: at least 1s is needed")]
     NoPause(Duration),
 }
+
+/// Requests that wait for keys to be fetched.
+const WAITING: usize = 32;
 
 impl JwksFlags {
     /// Refuses settings that cannot hold together.
@@ -160,6 +163,8 @@ pub(super) struct Jwks {
     wanted: watch::Sender<u64>,
     min_interval: Duration,
     grace: Duration,
+    /// Of those who wait for a fetch.
+    places: Semaphore,
 }
 
 impl Jwks {
@@ -177,7 +182,13 @@ impl Jwks {
         let fetcher =
             Fetcher { client: client(flags, &url)?, url, outage, tell, asked, flags: flags.clone() };
         Ok((
-            Jwks { known, wanted, min_interval: flags.auth_jwks_min_interval, grace: flags.auth_jwks_grace },
+            Jwks {
+                known,
+                wanted,
+                min_interval: flags.auth_jwks_min_interval,
+                grace: flags.auth_jwks_grace,
+                places: Semaphore::new(WAITING),
+            },
             fetcher.run(),
         ))
     }
@@ -191,6 +202,8 @@ impl Jwks {
         if !may_change || seen.attempted.is_some_and(|at| at.elapsed() < self.min_interval) {
             return found;
         }
+        // Whoever waits holds the place of another who could be served.
+        let Ok(_place) = self.places.try_acquire() else { return found };
         self.wanted.send_if_modified(|wanted| {
             let later = seen.attempts + 1;
             let asks = *wanted < later;

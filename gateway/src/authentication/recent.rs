@@ -55,6 +55,13 @@ impl<T: Clone> Recent<T> {
         self.insert(&mut generations, token, value);
     }
 
+    /// Remembers nothing of it any more.
+    pub(super) fn forget(&self, token: &Digest) {
+        let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        generations.younger.remove(token);
+        generations.older.remove(token);
+    }
+
     fn insert(&self, generations: &mut Generations<T>, token: Digest, value: T) {
         if generations.younger.len() >= self.of_a_generation && !generations.younger.contains_key(&token) {
             generations.older = std::mem::take(&mut generations.younger);
@@ -89,5 +96,7 @@ mod tests {
         recent.put(digest_of(0), 1);
         recent.put(digest_of(0), 2);
         assert_eq!(recent.get(&digest_of(0)), Some(2));
+        recent.forget(&digest_of(0));
+        assert_eq!(recent.get(&digest_of(0)), None);
     }
 }

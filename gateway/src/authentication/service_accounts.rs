@@ -230,7 +230,12 @@ impl ServiceAccounts {
         };
         self.outage.end();
         let verdict = self.verdict(&status).map(Arc::new);
-        let memory = if verdict.is_ok() { &self.vouched } else { &self.refused };
+        let (memory, other) = match verdict {
+            Ok(_) => (&self.vouched, &self.refused),
+            Err(_) => (&self.refused, &self.vouched),
+        };
+        // The last word counts: who was refused is not let in again by what was said before.
+        other.forget(&digest);
         memory.put(digest, Reviewed { verdict: verdict.clone(), at: Instant::now() });
         Ok(verdict)
     }

@@ -7,10 +7,15 @@ use domain::{JobId, Pool};
 use prometheus_client::metrics::gauge::Gauge;
 use queue::{Announcer, Change};
 use store::{BatchDetail, JobDetail, Version};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
+use crate::caller::Caller;
 use crate::problem::{Code, Problem};
+use crate::shares::{Share, Shares};
+
+/// Nobody but an admin has more than such a part of the places of those who wait.
+const PART: usize = 20;
 
 /// Who waits for what. Cheap to clone.
 #[derive(Clone)]
@@ -19,7 +24,7 @@ pub(crate) struct Hub {
 }
 
 struct Shared {
-    room: Arc<Semaphore>,
+    room: Shares,
     jobs: Watched<JobDetail>,
     batches: Watched<BatchDetail>,
     announcer: Option<Announcer>,
@@ -57,7 +62,7 @@ impl Hub {
     /// For so many at once. With an announcer, other gateways are told what changes here.
     pub(crate) fn new(most: usize, announcer: Option<Announcer>, watchers: Gauge) -> Hub {
         let shared = Shared {
-            room: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+            room: Shares::new(most, most.div_ceil(PART)),
             jobs: Watched::new(),
             batches: Watched::new(),
             announcer,
@@ -70,20 +75,20 @@ impl Hub {
     ///
     /// # Errors
     /// When too many wait.
-    pub(crate) fn watch_job(&self, id: JobId) -> Result<Watch<JobDetail>, Problem> {
-        Ok(Watch::new(self.clone(), |hub| &hub.shared.jobs, id, self.room()?))
+    pub(crate) fn watch_job(&self, id: JobId, by: &Caller) -> Result<Watch<JobDetail>, Problem> {
+        Ok(Watch::new(self.clone(), |hub| &hub.shared.jobs, id, self.room(by)?))
     }
 
     /// Begins to wait for a batch. To be called before the batch is read.
     ///
     /// # Errors
     /// When too many wait.
-    pub(crate) fn watch_batch(&self, id: Uuid) -> Result<Watch<BatchDetail>, Problem> {
-        Ok(Watch::new(self.clone(), |hub| &hub.shared.batches, id, self.room()?))
+    pub(crate) fn watch_batch(&self, id: Uuid, by: &Caller) -> Result<Watch<BatchDetail>, Problem> {
+        Ok(Watch::new(self.clone(), |hub| &hub.shared.batches, id, self.room(by)?))
     }
 
-    fn room(&self) -> Result<OwnedSemaphorePermit, Problem> {
-        self.shared.room.clone().try_acquire_owned().map_err(|_| {
+    fn room(&self, by: &Caller) -> Result<Share, Problem> {
+        self.shared.room.take(by.shared_as(), 1).ok_or_else(|| {
             Problem::new(
                 Code::TooManyWatchers,
                 "Too many requests wait for something to happen. Ask without waiting.",
@@ -192,11 +197,11 @@ pub(crate) struct Watch<T: Versioned> {
     of: fn(&Hub) -> &Watched<T>,
     id: Uuid,
     shown: watch::Receiver<Option<Arc<T>>>,
-    _room: OwnedSemaphorePermit,
+    _room: Share,
 }
 
 impl<T: Versioned> Watch<T> {
-    fn new(hub: Hub, of: fn(&Hub) -> &Watched<T>, id: Uuid, room: OwnedSemaphorePermit) -> Watch<T> {
+    fn new(hub: Hub, of: fn(&Hub) -> &Watched<T>, id: Uuid, room: Share) -> Watch<T> {
         let shown = of(&hub).entries().entry(id).or_insert_with(|| watch::Sender::new(None)).subscribe();
         hub.shared.watchers.inc();
         Watch { hub, of, id, shown, _room: room }

@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::Watch;
 use super::hub::Versioned;
 use crate::conditions::EntityTag;
+use crate::shares::Share;
 
 /// How often something is said when nothing happens, so that what lies in between keeps the connection.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -43,6 +44,7 @@ struct Streaming<T: Versioned> {
     stop: Shutdown,
     until: Instant,
     again_after: Duration,
+    _held: Share,
 }
 
 /// Streams the states from this one on. A client that says it has seen this one, in `Last-Event-ID`, is not sent it again.
@@ -52,6 +54,7 @@ pub(crate) fn stream<T: Versioned + Send + Sync + 'static>(
     event: Event<T>,
     headers: &HeaderMap,
     stop: Shutdown,
+    held: Share,
 ) -> Response {
     let known = state.version();
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
@@ -71,6 +74,7 @@ pub(crate) fn stream<T: Versioned + Send + Sync + 'static>(
         stop,
         until: Instant::now() + LONGEST,
         again_after: Duration::from_millis(u64::try_from(again_after).unwrap_or(0)),
+        _held: held,
     };
     let events = unfold(streaming, |mut streaming| async {
         let event = streaming.next().await?;

@@ -1,6 +1,8 @@
 //! What a connection is doing, and how long it may go on doing that.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -32,8 +34,10 @@ pub(super) enum Overdue {
 #[derive(Debug)]
 pub(super) struct Activity {
     began: Instant,
-    /// Requests that are not answered to the end.
-    requests: AtomicUsize,
+    /// Requests that are not answered to the end, each with when it last made progress.
+    requests: Mutex<HashMap<u64, u64>>,
+    /// The number of the next request.
+    next: AtomicU64,
     /// When a request began, made progress or ended.
     moved_at: AtomicU64,
     /// When the first byte came after that; 0: none has.
@@ -46,7 +50,8 @@ impl Activity {
     pub(super) fn new(now: Instant) -> Activity {
         Activity {
             began: now,
-            requests: AtomicUsize::new(0),
+            requests: Mutex::default(),
+            next: AtomicU64::new(0),
             moved_at: AtomicU64::new(0),
             head_at: AtomicU64::new(0),
             is_http2: AtomicBool::new(false),
@@ -59,7 +64,7 @@ impl Activity {
 
     /// Bytes came.
     pub(super) fn received(&self, now: Instant) {
-        if self.requests.load(Ordering::Relaxed) == 0 && self.head_at.load(Ordering::Relaxed) == 0 {
+        if self.head_at.load(Ordering::Relaxed) == 0 && self.requests().is_empty() {
             // A head that begins in the very first millisecond has begun all the same.
             self.head_at.store(self.milliseconds(now).max(1), Ordering::Relaxed);
         }
@@ -70,32 +75,45 @@ impl Activity {
         self.is_http2.store(true, Ordering::Relaxed);
     }
 
-    /// A request has come.
-    pub(super) fn begin_request(&self, now: Instant) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
+    fn requests(&self) -> MutexGuard<'_, HashMap<u64, u64>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moves(&self, now: Instant) -> u64 {
+        let now = self.milliseconds(now);
+        self.moved_at.store(now, Ordering::Relaxed);
+        now
+    }
+
+    /// A request has come. Says which it is.
+    pub(super) fn begin_request(&self, now: Instant) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.head_at.store(0, Ordering::Relaxed);
-        self.progress(now);
+        let now = self.moves(now);
+        self.requests().insert(number, now);
+        number
     }
 
     /// A request, or its answer, moves.
-    pub(super) fn progress(&self, now: Instant) {
-        self.moved_at.store(self.milliseconds(now), Ordering::Relaxed);
+    pub(super) fn progress(&self, number: u64, now: Instant) {
+        let now = self.moves(now);
+        self.requests().insert(number, now);
     }
 
     /// A request is answered, or given up.
-    pub(super) fn end_request(&self, now: Instant) {
-        self.progress(now);
-        self.requests.fetch_sub(1, Ordering::Relaxed);
+    pub(super) fn end_request(&self, number: u64, now: Instant) {
+        self.moves(now);
+        self.requests().remove(&number);
     }
 
     /// When the connection has to end if nothing happens, and why.
     pub(super) fn deadline(&self, patience: &Patience) -> (Instant, Overdue) {
         let at = |milliseconds: u64| self.began + Duration::from_millis(milliseconds);
-        let moved_at = at(self.moved_at.load(Ordering::Relaxed));
-        if self.requests.load(Ordering::Relaxed) > 0 {
-            return (moved_at + patience.stalled, Overdue::Stalled);
+        // Others that move do not help the one that does not.
+        if let Some(moved_at) = self.requests().values().min() {
+            return (at(*moved_at) + patience.stalled, Overdue::Stalled);
         }
-        let idle = (moved_at + patience.idle, Overdue::Idle);
+        let idle = (at(self.moved_at.load(Ordering::Relaxed)) + patience.idle, Overdue::Idle);
         match self.head_at.load(Ordering::Relaxed) {
             0 => idle,
             _ if self.is_http2.load(Ordering::Relaxed) => idle,
@@ -147,14 +165,27 @@ mod tests {
     fn an_answer_that_moves_goes_on_and_the_idle_time_begins_after_it() {
         let it = Connection::new();
         it.0.received(it.at(0));
-        it.0.begin_request(it.at(0));
+        let request = it.0.begin_request(it.at(0));
         for seconds in (100..=1000).step_by(100) {
             it.0.received(it.at(seconds));
-            it.0.progress(it.at(seconds));
+            it.0.progress(request, it.at(seconds));
         }
         assert_eq!(it.deadline(), (1300, Overdue::Stalled));
-        it.0.end_request(it.at(1001));
+        it.0.end_request(request, it.at(1001));
         assert_eq!(it.deadline(), (1076, Overdue::Idle));
+    }
+
+    #[test]
+    fn an_answer_that_nobody_takes_is_not_kept_by_others_that_are_taken() {
+        let it = Connection::new();
+        it.0.speaks_http2();
+        it.0.begin_request(it.at(0));
+        for seconds in (50..300).step_by(50) {
+            let other = it.0.begin_request(it.at(seconds));
+            it.0.progress(other, it.at(seconds));
+            it.0.end_request(other, it.at(seconds));
+        }
+        assert_eq!(it.deadline(), (300, Overdue::Stalled));
     }
 
     #[test]

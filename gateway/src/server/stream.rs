@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::activity::Activity;
 
 /// What a client begins with that will speak HTTP/2.
-const HTTP2_BEGINS: &[u8] = b"PRI";
+const HTTP2_BEGINS: &[u8] = b"PRI * HTTP/2.0";
 
 /// A stream that notes what comes, and fails when what it is given does not go out.
 pub(super) struct Watched<S> {

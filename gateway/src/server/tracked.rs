@@ -14,18 +14,23 @@ use super::activity::Activity;
 /// A request of a connection, for as long as this lives.
 pub(super) struct Tracked {
     activity: Arc<Activity>,
+    number: u64,
 }
 
 impl Tracked {
     pub(super) fn new(activity: Arc<Activity>) -> Tracked {
-        activity.begin_request(Instant::now());
-        Tracked { activity }
+        let number = activity.begin_request(Instant::now());
+        Tracked { activity, number }
+    }
+
+    fn moves(&self) {
+        self.activity.progress(self.number, Instant::now());
     }
 }
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        self.activity.end_request(Instant::now());
+        self.activity.end_request(self.number, Instant::now());
     }
 }
 
@@ -37,7 +42,7 @@ pub(super) struct TrackedBody {
 
 impl TrackedBody {
     pub(super) fn new(body: Body, request: Tracked) -> TrackedBody {
-        request.activity.progress(Instant::now());
+        request.moves();
         TrackedBody { body, request }
     }
 }
@@ -52,7 +57,7 @@ impl HttpBody for TrackedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         if frame.is_ready() {
-            self.request.activity.progress(Instant::now());
+            self.request.moves();
         }
         frame
     }

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use testkit::{Place, Redis, TempFolder};
 use uuid::Uuid;
 
 use crate::authentication::token::{SECRET, Signer, claims_but};
-use crate::fixture::{Answer, Gateway, answer};
+use crate::fixture::{Answer, Gateway, answer, until};
 
 const AUTHENTICATED: [&str; 6] =
     ["--auth-secret", SECRET, "--auth-issuer", "https://issuer.test", "--auth-audience", "assay"];
@@ -186,6 +186,36 @@ async fn callers_behind_one_address_have_a_limit_each() -> Result<()> {
     write_as("ada").await?.is_problem(429, "rate_limited");
     assert_ne!(write_as("grace").await?.status, 429);
     Ok(())
+}
+
+#[tokio::test]
+async fn nobody_takes_all_streams_and_all_places_of_those_who_wait_from_others() -> Result<()> {
+    let gateway = gateway(&[&AUTHENTICATED, &["--streams", "40", "--watchers", "40"]]).await?;
+    let ask = async |subject: &str, path: &str, prefer: &'static str| {
+        let request = gateway.request(Method::GET, path).bearer_auth(token(subject)?);
+        anyhow::Ok(request.header("prefer", prefer).send().await?)
+    };
+    let job_of = async |subject: &str| {
+        let content = json!({"content": {"code": "1"}, "submit": true});
+        let post = |path: &str| gateway.request(Method::POST, path);
+        let made = answer(post("/api/submissions").bearer_auth(token(subject)?).json(&content)).await?;
+        let body = json!({"submissionId": made.body["id"]});
+        let job = answer(post("/api/scoring").bearer_auth(token(subject)?).json(&body)).await?;
+        anyhow::Ok(job.body["job_id"].as_str().map(str::to_owned).unwrap_or_default())
+    };
+    let (of_ada, of_grace) = (job_of("ada").await?, job_of("grace").await?);
+    let events = |job: &str| format!("/api/scoring/{job}/events");
+    // A twentieth of what there is.
+    let held = [ask("ada", &events(&of_ada), "").await?, ask("ada", &events(&of_ada), "").await?];
+    assert!(held.iter().all(|response| response.status() == 200));
+    let third = ask("ada", &events(&of_ada), "").await?;
+    assert_eq!(third.status(), 503);
+    assert_eq!(third.json::<Value>().await?["code"], "too_many_streams");
+    let waiting = ask("ada", &format!("/api/scoring/{of_ada}"), "wait=20").await?;
+    assert_eq!(waiting.json::<Value>().await?["code"], "too_many_watchers");
+    assert_eq!(ask("grace", &events(&of_grace), "").await?.status(), 200);
+    drop(held);
+    until("there is room", async || Ok(ask("ada", &events(&of_ada), "").await?.status() == 200)).await
 }
 
 #[tokio::test]

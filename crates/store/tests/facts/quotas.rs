@@ -46,6 +46,24 @@ async fn is_counted(database: &Database) -> Result<i64> {
 }
 
 #[tokio::test]
+async fn what_makes_no_new_job_takes_nothing_of_the_quota() -> Result<()> {
+    let database = Database::fresh().await?;
+    let store = enforcing(&database, 5)?;
+    let active = new_jobs(&database, 3).await?;
+    accepted(&store, &active).await?;
+    let new = new_jobs(&database, 3).await?;
+    let mut asked: Vec<NewJob> = active.iter().map(|job| new_job(job.submission_id)).collect();
+    asked.extend([new[0].clone(), new_job(new[0].submission_id), new[1].clone(), new[2].clone()]);
+    let answers = accepted(&store, &asked).await?;
+    let existing = |answer: &Accepted| matches!(answer, Accepted::Existing { .. });
+    assert!(answers[..3].iter().all(existing) && existing(&answers[4]), "{answers:?}");
+    assert_eq!(answers[3], Accepted::Created { id: new[0].id });
+    assert_eq!(answers[5], Accepted::Created { id: new[1].id });
+    assert_eq!(answers[6], over(5));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_tenant_has_no_more_active_jobs_than_it_may_have() -> Result<()> {
     let database = Database::fresh().await?;
     let store = enforcing(&database, 3)?;

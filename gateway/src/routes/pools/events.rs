@@ -31,12 +31,13 @@ const RETRY: Duration = Duration::from_secs(1);
     extensions(("x-problems" = json!([Code::Forbidden, Code::TooManyStreams]))),
 )]
 pub(crate) async fn events(State(app): State<SharedApp>, caller: Caller) -> Result<Response, Problem> {
+    let held = app.overload.stream(&caller)?;
     let watching = watch(&app, &caller)?;
-    let snapshots = stream::unfold(watching, async |mut watching| {
+    let snapshots = stream::unfold((watching, held), async |(mut watching, held)| {
         let snapshot = watching.next().await?;
         let event =
             Event::default().event("pools").id(snapshot.id()).retry(RETRY).json_data(snapshot).ok()?;
-        Some((Ok::<_, Infallible>(event), watching))
+        Some((Ok::<_, Infallible>(event), (watching, held)))
     });
     let snapshots = snapshots.take_until(sleep(LONGEST));
     let mut response = Sse::new(snapshots).keep_alive(KeepAlive::default()).into_response();

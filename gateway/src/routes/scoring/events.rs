@@ -23,7 +23,7 @@ use crate::repeat::repeat;
         status = 200, content_type = "text/event-stream", body = terms::JobEvent,
         description = "Events of the type `job`, each with what `GET /api/scoring/{id}` answers as its data.",
     )),
-    extensions(("x-problems" = json!([Code::UnknownJob]))),
+    extensions(("x-problems" = json!([Code::UnknownJob, Code::TooManyStreams]))),
 )]
 pub(crate) async fn events(
     State(app): State<SharedApp>,
@@ -32,10 +32,11 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let store = app.store(&caller);
-    let watch = app.hub.watch_job(id)?;
+    let held = app.overload.stream(&caller)?;
+    let watch = app.hub.watch_job(id, &caller)?;
     let job = repeat(|| store.job(id)).await?.ok_or_else(no_such_job)?;
     let job = watch.has_read(job);
     let event =
         Event { name: "job", json: |job: &JobDetail| serde_json::to_string(&Detail::from(job.clone())) };
-    Ok(stream(watch, job, event, &headers, app.shutdown.clone()))
+    Ok(stream(watch, job, event, &headers, app.shutdown.clone(), held))
 }

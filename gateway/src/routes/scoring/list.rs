@@ -89,7 +89,8 @@ pub(crate) async fn list(
     let AskedPage { after, limit } = AskedPage::new(query.limit, query.cursor.as_deref())?;
     let filter = query.filter(&caller)?;
     let store = app.store(&caller);
-    let page = repeat(|| store.jobs(&filter, after, limit)).await?;
+    let page = async { Ok(repeat(|| store.jobs(&filter, after, limit)).await?) };
+    let page = if filter.searches_texts() { app.overload.search(&caller, page).await } else { page.await }?;
     Ok(Json(Page {
         items: page.jobs.into_iter().map(Job::from).collect(),
         next_cursor: page.next.map(|cursor| cursor.to_string()),

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
-use store::{JobDetail, Store, Version};
+use store::{JobDetail, Version};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
@@ -61,7 +61,7 @@ pub(crate) async fn show(
     let is_known = |version| known.as_ref().is_some_and(|known| known.names(&EntityTag::of(version)));
     if let Some(wait) = Wait::preferred(&headers) {
         let answered = |version: Version| version.ended || (known.is_some() && !is_known(version));
-        let job = wait_for(&app, &store, id, wait, place, answered).await?;
+        let job = wait_for(&app, &caller, id, wait, place, answered).await?;
         return Ok(wait.applied_to(answer(job, is_known)));
     }
     if known.is_some()
@@ -83,14 +83,15 @@ fn answer(job: JobDetail, is_known: impl Fn(Version) -> bool) -> Response {
 /// Reads a job until its state is one that can be answered, or the time is up, or the gateway is to stop.
 async fn wait_for(
     app: &SharedApp,
-    store: &Store,
+    caller: &Caller,
     id: uuid::Uuid,
     wait: Wait,
     place: Option<Extension<Place>>,
     answered: impl Fn(Version) -> bool,
 ) -> Result<JobDetail, Problem> {
     let deadline = Instant::now() + wait.duration();
-    let mut watch = app.hub.watch_job(id)?;
+    let store = app.store(caller);
+    let mut watch = app.hub.watch_job(id, caller)?;
     let job = repeat(|| store.job(id)).await?.ok_or_else(no_such_job)?;
     let mut job = watch.has_read(job);
     // From here on it only waits, and may be one of many.

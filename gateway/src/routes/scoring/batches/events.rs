@@ -23,7 +23,7 @@ use crate::repeat::repeat;
         status = 200, content_type = "text/event-stream", body = terms::BatchEvent,
         description = "Events of the type `batch`, each with what `GET /api/scoring/batches/{id}` answers as its data.",
     )),
-    extensions(("x-problems" = json!([Code::UnknownBatch]))),
+    extensions(("x-problems" = json!([Code::UnknownBatch, Code::TooManyStreams]))),
 )]
 pub(crate) async fn events(
     State(app): State<SharedApp>,
@@ -32,9 +32,10 @@ pub(crate) async fn events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let store = app.store(&caller);
-    let watch = app.hub.watch_batch(id)?;
+    let held = app.overload.stream(&caller)?;
+    let watch = app.hub.watch_batch(id, &caller)?;
     let batch = repeat(|| store.batch(id)).await?.ok_or_else(no_such_batch)?;
     let batch = watch.has_read(batch);
     let json = |batch: &BatchDetail| serde_json::to_string(&Batch::from(batch.clone()));
-    Ok(stream(watch, batch, Event { name: "batch", json }, &headers, app.shutdown.clone()))
+    Ok(stream(watch, batch, Event { name: "batch", json }, &headers, app.shutdown.clone(), held))
 }
