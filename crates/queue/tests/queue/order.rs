@@ -74,7 +74,7 @@ async fn depth_counts_and_knows_the_oldest_of_all_priorities() {
     .await;
     assert_eq!(
         test.queue.depth(&test.pool).await.expect("depth"),
-        Depth { ready: 3, delayed: 1, leased: 1, oldest_ready_created_at_ms: Some(1000) }
+        Depth { ready: 3, delayed: 1, leased: 1, oldest_ready_created_at_ms: Some(1000), ..Depth::default() }
     );
 }
 
