@@ -2,10 +2,12 @@
 //!
 //! Every few seconds and apart from the jobs, so that a job costs no more. What cannot be said is not made up for.
 
+use std::time::Duration;
+
 use domain::Pool;
 use queue::{Queue, REPORT_EVERY, ScorerLoad};
 use runtime::{Outage, Shutdown, in_full};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 use tracing::debug;
 
 use crate::held::Held;
@@ -34,10 +36,15 @@ impl Presence {
     }
 }
 
+/// How long a stop waits for that to be said.
+const DISMISS_WITHIN: Duration = Duration::from_secs(1);
+
 /// Says that this scorer stops. It would be forgotten a little later anyway.
 pub(crate) async fn dismiss(queue: &Queue, pool: &Pool, name: &str) {
-    if let Err(error) = queue.dismiss_scorer(pool, name).await {
-        debug!(error = in_full(&error), "could not say on Redis that this scorer stops");
+    match timeout(DISMISS_WITHIN, queue.dismiss_scorer(pool, name)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(error = in_full(&error), "could not say on Redis that this scorer stops"),
+        Err(_) => debug!("could not say on Redis in time that this scorer stops"),
     }
 }
 

@@ -115,6 +115,7 @@ impl Keeper {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let outage = Outage::of("keeping the certificate of the external metrics");
+        let asked = Outage::of("being asked for external metrics");
         loop {
             let seen = tokio::select! {
                 () = shutdown.requested() => return,
@@ -127,6 +128,16 @@ impl Keeper {
                 Err(error) => Err(error.into()),
             };
             outage.note(&kept);
+            match self.own_service() {
+                Some(_) => asked.end(),
+                None if self.service.is_some() => asked.begin(&format!(
+                    "the APIService {} is not there, does not lead to the Service {} in {}, or skips TLS verification",
+                    api_service(),
+                    self.settings.service,
+                    self.namespace
+                )),
+                None => {}
+            }
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
@@ -147,8 +148,9 @@ impl Answering {
 async fn values(
     State(answering): State<Arc<Answering>>,
     Path((namespace, metric)): Path<(String, String)>,
-    Query(parameters): Query<HashMap<String, String>>,
+    parameters: Result<Query<HashMap<String, String>>, QueryRejection>,
 ) -> Result<Json<Value>, Refusal> {
+    let Query(parameters) = parameters.map_err(|error| Refusal::bad_request(error.body_text()))?;
     let metric = Metric::ALL
         .into_iter()
         .find(|known| known.name() == metric)

@@ -37,7 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a client of HTTP/2 is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
 
-/// How long requests under way may take once the stop was asked for.
+/// How long to go on accepting once the stop was asked for: until then some proxy may still lead here.
+const DRAIN_DELAY: Duration = Duration::from_secs(2);
+
+/// How long requests under way may take after that.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How long nothing is accepted after the machine would not let us, as when no file descriptors are left.
@@ -82,13 +85,18 @@ pub(super) async fn serve(
     let leaving = CancellationToken::new();
     let accepting = Outage::of("accepting connections for external metrics");
     let mut connections = JoinSet::new();
+    let stopping = async {
+        shutdown.requested().await;
+        sleep(DRAIN_DELAY).await;
+    };
+    let mut stopping = std::pin::pin!(stopping);
     loop {
         let next = async {
             let permit = room.clone().acquire_owned().await;
             (permit, listener.accept().await)
         };
         tokio::select! {
-            () = shutdown.requested() => break,
+            () = stopping.as_mut() => break,
             Some(_ended) = connections.join_next() => {}
             (permit, accepted) = next => match accepted {
                 Ok((stream, _)) => {

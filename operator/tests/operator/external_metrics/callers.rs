@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 use testkit::{FrontProxy, TempFolder};
@@ -16,14 +17,19 @@ async fn only_callers_that_the_proved_api_server_names_get_what_they_have_a_righ
     let scene = Scene::new().await?;
     let operator = scene.operator(&[]).await?;
     scene.until_available().await?;
-    let namespace = format!("--namespace={}", scene.world.namespace);
-    for right in [
-        &["role", "reader", "--verb=get,list", "--resource=scoring_backlog.external.metrics.k8s.io"]
-            as &[&str],
-        &["rolebinding", "reader", "--role=reader", "--user=ann"],
-    ] {
-        scene.kubernetes.kubectl(&[&["create", &namespace], right].concat()).await?;
-    }
+    let role: Role = serde_json::from_value(json!({
+        "metadata": { "name": "reader" },
+        "rules": [{
+            "apiGroups": ["external.metrics.k8s.io"], "resources": ["scoring_backlog"], "verbs": ["get", "list"],
+        }],
+    }))?;
+    scene.world.create(&role).await?;
+    let binding: RoleBinding = serde_json::from_value(json!({
+        "metadata": { "name": "reader" },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader" },
+        "subjects": [{ "apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "ann" }],
+    }))?;
+    scene.world.create(&binding).await?;
     let front_proxy = control_plane().await?.front_proxy();
     let elsewhere = TempFolder::new()?;
     let stranger = FrontProxy::in_folder(elsewhere.path())?;
