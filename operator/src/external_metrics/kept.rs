@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn at_each_moment_of_a_change_of_authority_everything_served_is_trusted() {
         let first = kept();
-        let due = start() + DAY * (3650 * 2 / 3);
+        let due = start() + DAY * 2434;
         for (wish, now) in [(None, due), (Some(Wish::Authority), start())] {
             assert_eq!(first.step(wish, false, now), Step::AddAuthority);
             let added = first.after(Step::AddAuthority, &names(), LIFETIMES, now).expect("an authority");

@@ -88,3 +88,42 @@ impl ExternalMetricsFlags {
         Ok(Some(ExternalMetricsSettings { addr, service, secret, lifetimes }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        flags: ExternalMetricsFlags,
+    }
+
+    const SERVED: [&str; 3] =
+        ["operator", "--external-metrics-addr=0.0.0.0:6443", "--external-metrics-service=metrics"];
+
+    fn settings(flags: &[&str]) -> anyhow::Result<Option<ExternalMetricsSettings>> {
+        Arguments::try_parse_from(flags)?.flags.settings()
+    }
+
+    #[test]
+    fn external_metrics_are_off_unless_they_are_asked_for_and_then_need_a_service() {
+        assert!(settings(&["operator"]).expect("nothing wrong").is_none());
+        assert!(settings(&SERVED[..2]).is_err());
+        let served = settings(&SERVED).expect("nothing wrong").expect("settings");
+        assert_eq!(served.secret, "metrics-tls");
+    }
+
+    #[test]
+    fn lifetimes_that_make_no_sense_are_refused_by_the_names_of_their_flags() {
+        for (flag, named) in [
+            ("--external-metrics-certificate-lifetime=59s", "--external-metrics-certificate-lifetime 59s"),
+            ("--external-metrics-authority-lifetime=269d", "--external-metrics-authority-lifetime"),
+        ] {
+            let refusal = settings(&[&SERVED, [flag].as_slice()].concat()).expect_err(flag).to_string();
+            assert!(refusal.contains(named), "{refusal}");
+        }
+    }
+}
