@@ -78,7 +78,7 @@ async fn a_secret_that_cannot_be_used_is_made_anew() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_rotation_of_certificate_and_authority_drops_no_request_on_any_replica() -> Result<()> {
+async fn a_rotation_of_certificate_and_authority_drops_no_request_and_reaches_every_replica() -> Result<()> {
     let scene = Scene::new().await?;
     let other_port = free_port()?;
     let operator = scene.operator(&[]).await?;
