@@ -75,6 +75,11 @@ impl ClusterError {
         self.status().is_some_and(|status| status.reason == "Conflict")
     }
 
+    /// Whether an object of that name is there, so that it was not created.
+    pub(crate) fn already_exists(&self) -> bool {
+        self.status().is_some_and(|status| status.reason == "AlreadyExists")
+    }
+
     fn status(&self) -> Option<&Status> {
         match self {
             ClusterError::Kubernetes(kube::Error::Api(status)) => Some(status),

@@ -1,8 +1,9 @@
 //! The operator: takes up custom resources, keeps the queue on Redis true to Postgres, and shows in `.status` what
 //! became of each job.
 //!
-//! Two halves that fail apart: `queueing` and `retention` run on every replica and need no Kubernetes; `jobs` and
-//! `batches` run on the leader alone, since leadership guards every write to Kubernetes.
+//! Parts that fail apart: `queueing` and `retention` run on every replica and need no Kubernetes; `jobs`, `batches` and
+//! `deletion_cost` run on the leader alone, since leadership guards their writes to Kubernetes; `external_metrics` answers
+//! autoscalers on every replica.
 
 mod arrivals;
 mod batches;
@@ -10,7 +11,9 @@ pub mod cluster;
 mod context;
 mod definition;
 mod deletion;
+mod deletion_cost;
 mod events;
+mod external_metrics;
 mod following;
 mod jobs;
 mod leadership;
@@ -44,11 +47,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub use external_metrics::ExternalMetricsFlags;
 pub use leadership::LEASE_NAME;
 pub use retention::{ExportFlags, RetentionFlags, export};
 pub use settings::Settings;
 
 use crate::context::Context;
+use crate::deletion_cost::DeletionCost;
+use crate::external_metrics::{ExternalMetrics, Readiness};
 use crate::leadership::Candidate;
 use crate::metrics::Metrics;
 use crate::queueing::QueueKeeper;
@@ -60,13 +66,19 @@ use crate::queueing::QueueKeeper;
 /// When the settings contradict each other or cannot be used, or when a part of it fails.
 pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) -> anyhow::Result<()> {
     let lease = settings.validate()?;
+    let external_metrics = settings.external_metrics.settings()?;
     let (metrics, registry) = Metrics::registered();
     let store = Store::connect(&settings.database.settings(&settings.name)).context("--database-url")?;
     let queue = Queue::connect(&settings.redis_url, lease).context("--redis-url")?;
     let client = cluster::client(settings.kubeconfig.as_deref()).await?;
     info!(addr = %listener.local_addr()?, name = settings.name, "listening");
 
-    let health = health(shutdown.clone(), registry, &store, &queue, &settings.pools);
+    let mut health = health(shutdown.clone(), registry, &store, &queue, &settings.pools);
+    let readiness = Readiness::new();
+    if external_metrics.is_some() {
+        let readiness = readiness.clone();
+        health = health.ready_when("external metrics", move || std::future::ready(readiness.check()));
+    }
     tokio::spawn(serve_health(listener, health));
     if schema::await_current(settings.database.migration_url(), &store, &shutdown).await.is_none() {
         return Ok(());
@@ -80,7 +92,22 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
     parts.spawn(
         queueing::keep_all_true(keeper.clone(), pools, settings.audit_every, shutdown.clone()).map(Ok),
     );
-    parts.spawn(vitals::watch_over(keeper.clone(), known_pools, metrics.clone(), shutdown.clone()).map(Ok));
+    parts.spawn(
+        vitals::watch_over(keeper.clone(), known_pools.clone(), metrics.clone(), shutdown.clone()).map(Ok),
+    );
+    if let Some(external_metrics) = external_metrics {
+        let external_metrics = ExternalMetrics {
+            settings: external_metrics,
+            client: client.clone(),
+            namespace: settings.namespace.clone(),
+            watch_namespace: settings.watch_namespace.clone(),
+            queue: keeper.queue.clone(),
+            pools: known_pools.clone(),
+            metrics: metrics.clone(),
+            readiness,
+        };
+        parts.spawn(external_metrics.serve(shutdown.clone()));
+    }
     parts.spawn(
         retention::retain(
             keeper.store.clone(),
@@ -90,7 +117,7 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
         )
         .map(Ok),
     );
-    parts.spawn(lead(settings, client, keeper, metrics, shutdown.clone()));
+    parts.spawn(lead(settings, client, keeper, known_pools, metrics, shutdown.clone()));
     parts::together(parts, || shutdown.is_requested()).await
 }
 
@@ -119,6 +146,7 @@ async fn lead(
     settings: Settings,
     client: kube::Client,
     keeper: QueueKeeper,
+    pools: watch::Receiver<Vec<Pool>>,
     metrics: Metrics,
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
@@ -129,12 +157,24 @@ async fn lead(
         settings.leader_lease,
         metrics.clone(),
     );
+    let deletion_cost = settings.scorer_pods.clone().map(|pods| {
+        Arc::new(DeletionCost {
+            client: client.clone(),
+            namespace: settings.namespace.clone(),
+            pods,
+            queue: keeper.queue.clone(),
+            pools,
+        })
+    });
     let context = Arc::new(Context::new(client, keeper, metrics, &settings));
     let work = |stop: CancellationToken| {
         // Tasks of their own: renewing the Lease must not wait for a busy reconciliation.
         let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
         parts.spawn(jobs::lead(context.clone(), stop.clone()).map(Ok));
         parts.spawn(batches::lead(context.clone(), stop.clone()).map(Ok));
+        if let Some(deletion_cost) = &deletion_cost {
+            parts.spawn(deletion_cost.clone().lead(stop.clone()).map(Ok));
+        }
         parts::together(parts, move || stop.is_cancelled())
     };
     candidate.lead_until_stopped(&shutdown, work).await

@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use domain::Pool;
+use jiff::Timestamp;
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -41,6 +42,8 @@ pub(crate) struct Metrics {
     mirror_lag_seconds: Family<Lagging, Level>,
     reconcile_seconds: Histograms<Reconciled>,
     reconcile_lag_seconds: Histograms<OfKind>,
+    external_requests: Family<Answered, Counter<u64, AtomicU64>>,
+    certificate_expires: Family<CertificateOf, Level>,
     /// Of calls that serve many resources or jobs at once.
     pub commits: Commits,
     /// What it depends on.
@@ -119,6 +122,27 @@ struct Reconciled {
     outcome: &'static str,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    outcome: &'static str,
+}
+
+/// Whose certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CertificateOf {
+    of: &'static str,
+}
+
+impl CertificateOf {
+    /// The server of external metrics.
+    pub(crate) const SERVER: CertificateOf = CertificateOf { of: "server" };
+    /// Who signed that.
+    pub(crate) const AUTHORITY: CertificateOf = CertificateOf { of: "authority" };
+}
+
+/// What can come of a request for external metrics.
+const OUTCOMES: [&str; 5] = ["ok", "unauthorized", "forbidden", "invalid", "unavailable"];
+
 /// What resources stand for, asked of Postgres.
 pub(crate) const RESOLVE: Call = Call::named("resolve");
 
@@ -141,6 +165,8 @@ impl Default for Metrics {
             mirror_lag_seconds: Family::default(),
             reconcile_seconds: Family::new_with_constructor(of_calls),
             reconcile_lag_seconds: Family::new_with_constructor(of_phases),
+            external_requests: Family::default(),
+            certificate_expires: Family::default(),
             commits: Commits::default(),
             dependencies: Dependencies::default(),
         }
@@ -160,6 +186,12 @@ impl Metrics {
             for outcome in ["ok", "error"] {
                 drop(metrics.reconcile_seconds.get_or_create(&Reconciled { kind: kind.kind, outcome }));
             }
+        }
+        for outcome in OUTCOMES {
+            metrics.external_requests.get_or_create(&Answered { outcome }).inc_by(0);
+        }
+        for of in [CertificateOf::SERVER, CertificateOf::AUTHORITY] {
+            metrics.certificate_expires.get_or_create(&of).set(f64::INFINITY);
         }
         for of in [Dependency::POSTGRES, Dependency::REDIS, Dependency::KUBERNETES] {
             drop(metrics.dependencies.away(of));
@@ -203,6 +235,16 @@ impl Metrics {
             "From when a change of a resource was seen to when its reconciliation began",
             self.reconcile_lag_seconds.clone(),
         );
+        registry.register(
+            "external_metrics_requests",
+            "Requests for external metrics, by what came of them",
+            self.external_requests.clone(),
+        );
+        registry.register(
+            "external_metrics_certificate_expires_timestamp_seconds",
+            "When a certificate of the external metrics expires, in seconds since 1970; +Inf while none is served",
+            self.certificate_expires.clone(),
+        );
         self.commits.register(registry, "Resources or jobs");
         self.dependencies.register(registry);
     }
@@ -236,6 +278,23 @@ impl Metrics {
     /// How far resources lag behind is not known.
     pub(crate) fn forget_lag(&self) {
         self.mirror_lag_seconds.clear();
+    }
+
+    /// A request for external metrics was answered with this status.
+    pub(crate) fn external_request(&self, status: u16) {
+        let outcome = match status {
+            200..300 => "ok",
+            401 => "unauthorized",
+            403 => "forbidden",
+            400..500 => "invalid",
+            _ => "unavailable",
+        };
+        self.external_requests.get_or_create(&Answered { outcome }).inc();
+    }
+
+    /// A certificate of the external metrics is served, and expires then.
+    pub(crate) fn certificate_expires(&self, of: CertificateOf, at: Timestamp) {
+        self.certificate_expires.get_or_create(&of).set(at.as_duration().as_secs_f64());
     }
 
     /// One resource was reconciled, or could not be.

@@ -10,6 +10,7 @@ use domain::{LeaseSettings, Pool, duration};
 use runtime::Telemetry;
 use store::DatabaseFlags;
 
+use crate::external_metrics::ExternalMetricsFlags;
 use crate::retention::RetentionFlags;
 
 /// Flags and environment of the operator.
@@ -54,6 +55,14 @@ pub struct Settings {
     /// What has ended is kept.
     #[command(flatten)]
     pub retention: RetentionFlags,
+    /// What autoscalers ask for.
+    #[command(flatten)]
+    pub external_metrics: ExternalMetricsFlags,
+    /// The label selector of the scorers' Pods in the operator's namespace, such as `app.kubernetes.io/component=scorer`.
+    /// They are annotated with how many jobs they hold, so that idle ones go first when there are to be fewer. Their
+    /// scorers must have the Pods' names. Without it, none is annotated.
+    #[arg(long, env = "ASSAY_SCORER_PODS")]
+    pub scorer_pods: Option<String>,
     /// Where health and metrics are served.
     #[arg(long, env = "ASSAY_METRICS_ADDR", default_value = "0.0.0.0:9090")]
     pub metrics_addr: SocketAddr,
@@ -81,6 +90,7 @@ impl Settings {
             self.leader_lease
         );
         self.retention.validate()?;
+        self.external_metrics.settings()?;
         self.database.check_migration()?;
         LeaseSettings::renewed_by_thirds(self.scorer_lease).context("--lease")
     }

@@ -21,6 +21,7 @@ mod engine;
 mod held;
 mod leases;
 mod metrics;
+mod presence;
 mod protocol;
 mod records;
 mod renewal;
@@ -58,6 +59,7 @@ use crate::attempt::Attempts;
 use crate::held::Held;
 use crate::leases::Leases;
 use crate::metrics::Metrics;
+use crate::presence::Presence;
 use crate::records::Records;
 use crate::rubrics::Rubrics;
 use crate::slots::Slots;
@@ -118,9 +120,17 @@ pub async fn run_with(
     metrics.slots.set(i64::try_from(settings.concurrency).unwrap_or(i64::MAX));
     let slots = Slots::new(settings.concurrency, metrics.running.clone());
     let told = (settings.pool.clone(), Announcer::start(queue.clone()));
+    let presence = Presence {
+        queue: queue.clone(),
+        pool: settings.pool.clone(),
+        name: settings.name.clone(),
+        slots: settings.concurrency,
+        held: held.clone(),
+        shutdown: shutdown.clone(),
+    };
     let attempts = Arc::new(Attempts {
-        leases: Leases::new(queue, settings.pool, &metrics),
-        records: Records::new(store, settings.name, told, last_call.clone(), &metrics),
+        leases: Leases::new(queue.clone(), settings.pool.clone(), &metrics),
+        records: Records::new(store, settings.name.clone(), told, last_call.clone(), &metrics),
         held: held.clone(),
         rubrics: Rubrics::default(),
         engine,
@@ -131,16 +141,21 @@ pub async fn run_with(
     let mut upkeep = JoinSet::new();
     upkeep.spawn(renewal::renew_for_ever(attempts.clone()));
     upkeep.spawn(cancellation::look_for_ever(attempts.clone()));
+    upkeep.spawn(presence.report_for_ever());
     let tasks = TaskTracker::new();
     let work = async {
         claiming::claim_until_stopped(attempts, slots, &tasks, &shutdown).await;
         drain(&tasks, &held, settings.grace, &last_call).await;
     };
     tokio::select! {
-        () = work => Ok(()),
-        // Neither ends by itself. Without them leases would run out under jobs that run: better to be restarted.
+        () = work => {}
+        // None ends by itself. Without them leases would run out under jobs that run: better to be restarted.
         ended = upkeep.join_next() => bail!("a part of the scorer failed: {ended:?}"),
     }
+    // First, lest it say once more that it is there.
+    upkeep.shutdown().await;
+    presence::dismiss(&queue, &settings.pool, &settings.name).await;
+    Ok(())
 }
 
 /// Ready while Postgres (with its tables) and Redis answer, and not stopping: without either, no job is scored here.

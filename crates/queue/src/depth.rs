@@ -11,11 +11,15 @@ pub struct Depth {
     pub ready: u64,
     /// Jobs that wait for their time.
     pub delayed: u64,
+    /// Those of the delayed ones whose time has come: the next claim or tick makes them ready.
+    pub due: u64,
     /// Jobs that scorers hold.
     pub leased: u64,
     /// When the oldest of the ready jobs was created, in milliseconds since 1970 by the clock of Postgres, of which
     /// its rank was made; to the second, rounded down.
     pub oldest_ready_created_at_ms: Option<u64>,
+    /// Whether the queue was whole when it was counted, as [`Queue::is_current`] says: else there may be more jobs.
+    pub current: bool,
 }
 
 impl Queue {
@@ -39,7 +43,7 @@ impl Queue {
     /// Counts the jobs, looks for the oldest among some of those from this rank on, and says from where to go on.
     async fn depth_from(&self, pool: &Pool, rank: u64) -> Result<(Depth, Option<u64>), QueueError> {
         let script = &self.scripts().depth;
-        let (ready, delayed, leased, oldest, next): (u64, u64, u64, i64, i64) = self
+        let (ready, delayed, due, leased, oldest, next, current): (u64, u64, u64, u64, i64, i64, bool) = self
             .run(script, pool, |arguments| {
                 arguments.number(Rank::SECONDS);
                 arguments.number(rank);
@@ -47,6 +51,7 @@ impl Queue {
             .await?;
         let oldest_seconds = u64::try_from(oldest).ok();
         let oldest_ready_created_at_ms = oldest_seconds.map(|seconds| seconds * 1000);
-        Ok((Depth { ready, delayed, leased, oldest_ready_created_at_ms }, next.try_into().ok()))
+        let depth = Depth { ready, delayed, due, leased, oldest_ready_created_at_ms, current };
+        Ok((depth, next.try_into().ok()))
     }
 }

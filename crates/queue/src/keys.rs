@@ -27,6 +27,11 @@ pub(crate) fn wake(pool: &Pool) -> String {
     key(pool, "wake")
 }
 
+/// Those of who scores for the pool: when each is no longer believed to be there, and what each said of itself.
+pub(crate) fn scorers(pool: &Pool) -> [String; 2] {
+    ["scorers", "scorer_loads"].map(|name| key(pool, name))
+}
+
 /// What stands in braces decides the slot, so a pool is in one slot.
 fn key(pool: &Pool, name: &str) -> String {
     format!("{{assay:{pool}}}:{name}")

@@ -106,6 +106,22 @@ impl Queue {
         Ok(answers)
     }
 
+    /// Runs a script that has to do with the scorers of a pool and not with its jobs.
+    pub(crate) async fn run_on_scorers<T: FromRedisValue>(
+        &self,
+        script: &Script,
+        pool: &Pool,
+        write: impl FnOnce(&mut Arguments<'_, '_>),
+    ) -> Result<T, QueueError> {
+        let mut invocation = script.code.prepare_invoke();
+        for key in keys::scorers(pool) {
+            invocation.key(key);
+        }
+        write(&mut Arguments(&mut invocation));
+        let result = self.link(pool).run(&invocation).await;
+        result.map_err(|error| QueueError::of_script(script.name, error))
+    }
+
     /// Runs the script once.
     pub(crate) async fn run<T: FromRedisValue>(
         &self,

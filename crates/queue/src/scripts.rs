@@ -1,4 +1,4 @@
-//! The scripts, each with the prelude in front.
+//! The scripts, each with the prelude in front unless it has nothing to do with jobs.
 //!
 //! All but those that make the queue grow also run when Redis is full (`allow-oom`): a full queue must drain.
 
@@ -32,6 +32,9 @@ pub(crate) struct Scripts {
     pub(crate) begin_rebuild: Script,
     pub(crate) complete_rebuild: Script,
     pub(crate) discard: Script,
+    pub(crate) report_scorer: Script,
+    pub(crate) dismiss_scorer: Script,
+    pub(crate) scorers: Script,
 }
 
 impl Scripts {
@@ -52,6 +55,9 @@ impl Scripts {
             begin_rebuild: Script::new("begin_rebuild", BEGIN_REBUILD),
             complete_rebuild: Script::new("complete_rebuild", COMPLETE_REBUILD),
             discard: Script::new("discard", DISCARD),
+            report_scorer: Script::new("report_scorer", REPORT_SCORER),
+            dismiss_scorer: Script::new("dismiss_scorer", DISMISS_SCORER),
+            scorers: Script::new("scorers", SCORERS),
         }
     }
 }
@@ -124,3 +130,8 @@ const DISCARD: &str = concat!(
     include_str!("scripts/prelude.lua"),
     include_str!("scripts/discard.lua")
 );
+
+/// Not `allow-oom`: in a Redis that is full, queues need what is left.
+const REPORT_SCORER: &str = concat!("#!lua\n", include_str!("scripts/report_scorer.lua"));
+const DISMISS_SCORER: &str = concat!("#!lua flags=allow-oom\n", include_str!("scripts/dismiss_scorer.lua"));
+const SCORERS: &str = concat!("#!lua flags=no-writes\n", include_str!("scripts/scorers.lua"));

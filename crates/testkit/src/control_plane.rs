@@ -1,14 +1,14 @@
 //! A Kubernetes control plane of our own: etcd, kube-apiserver and, where asked for, kube-controller-manager.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use crate::folder::in_path;
+use crate::folder::{in_path, write_secret};
+use crate::front_proxy::FrontProxy;
 use crate::kubernetes::Kubernetes;
 use crate::launch::Launch;
 use crate::place::Place;
@@ -31,6 +31,7 @@ pub struct ControlPlane {
     controller_manager: Option<Server>,
     kubeconfig: PathBuf,
     kubectl: PathBuf,
+    front_proxy: FrontProxy,
 }
 
 impl ControlPlane {
@@ -42,11 +43,14 @@ impl ControlPlane {
         let secure_port = place.port("kube-apiserver")?;
         let token = token(&folder)?;
         let kubeconfig = write_kubeconfig(&folder, secure_port, &token)?;
+        let front_proxy = FrontProxy::in_folder(&folder.join("front-proxy"))?;
         let kubectl = Some(binaries.join("kubectl")).filter(|file| file.exists());
         let control_plane = Self {
             etcd: Server::new(etcd(place, &binaries, &folder, etcd_port, peer_port)),
             etcd_port,
-            apiserver: Server::new(apiserver(place, &binaries, &folder, etcd_port, secure_port)),
+            apiserver: Server::new(
+                apiserver(place, &binaries, &folder, etcd_port, secure_port).args(front_proxy.flags()),
+            ),
             controller_manager: match options.controller_manager {
                 true => Some(Server::new(controller_manager(place, &binaries, &folder, &kubeconfig)?)),
                 false => None,
@@ -55,6 +59,7 @@ impl ControlPlane {
             kubectl: kubectl
                 .or_else(|| in_path("kubectl"))
                 .context("kubectl is neither beside kube-apiserver nor in PATH")?,
+            front_proxy,
         };
         control_plane.start_etcd().await?;
         control_plane.start_apiserver().await?;
@@ -77,6 +82,11 @@ impl ControlPlane {
     /// Both, as others take them.
     pub fn kubernetes(&self) -> Kubernetes {
         Kubernetes { kubeconfig: self.kubeconfig.clone(), kubectl: self.kubectl.clone() }
+    }
+
+    /// How the API server proves itself to those who serve APIs behind it.
+    pub fn front_proxy(&self) -> &FrontProxy {
+        &self.front_proxy
     }
 
     /// The process that keeps the resources.
@@ -208,7 +218,9 @@ fn controller_manager(place: &Place, binaries: &Path, folder: &Path, kubeconfig:
         .arg(format!("--cert-dir={}", folder.join("controller-manager-certificates").display()))
         .arg(format!("--service-account-private-key-file={}", certificates.join("apiserver.key").display()))
         .arg(format!("--root-ca-file={}", certificates.join("apiserver.crt").display()))
-        .args(["--use-service-account-credentials", "--leader-elect=false"]))
+        .args(["--use-service-account-credentials", "--leader-elect=false"])
+        // Nobody should wait for an autoscaler's next look.
+        .arg("--horizontal-pod-autoscaler-sync-period=2s"))
 }
 
 /// The administrator's token: made once for a folder.
@@ -234,10 +246,4 @@ fn write_kubeconfig(folder: &Path, port: u16, token: &str) -> Result<PathBuf> {
     );
     write_secret(&file, &text)?;
     Ok(file)
-}
-
-fn write_secret(file: &Path, text: &str) -> Result<()> {
-    let describe = || format!("write {}", file.display());
-    fs::write(file, text).with_context(describe)?;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).with_context(describe)
 }

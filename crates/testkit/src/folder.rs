@@ -1,6 +1,7 @@
 //! Folders for what servers keep.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,6 +18,13 @@ until rm -rf "$1" 2>/dev/null; do
     sleep 0.1
 done
 "#;
+
+/// Writes a file that nobody else may read.
+pub(crate) fn write_secret(file: &Path, text: &str) -> Result<()> {
+    let describe = || format!("write {}", file.display());
+    fs::write(file, text).with_context(describe)?;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).with_context(describe)
+}
 
 /// A folder that is removed when it is dropped or when this process ends, in whatever way.
 #[derive(Debug)]

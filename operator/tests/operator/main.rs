@@ -3,6 +3,8 @@
 mod batches;
 mod connections;
 mod definitions;
+mod deletion_cost;
+mod external_metrics;
 mod jobs;
 mod leadership;
 mod manifests;

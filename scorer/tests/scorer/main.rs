@@ -3,6 +3,7 @@
 mod cancelling;
 mod fixture;
 mod isolation;
+mod presence;
 mod process;
 mod queue_loss;
 mod readiness;

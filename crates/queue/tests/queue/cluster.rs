@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use queue::{Adopt, Depth, Enqueue, Release, WaitingCursor};
+use queue::{Adopt, Depth, Enqueue, Release, ScorerLoad, WaitingCursor};
 use testkit::{Link, RedisCluster, Weather};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -42,7 +42,10 @@ async fn every_script_runs_on_each_primary_of_a_cluster() {
         queue.finish(pool, &claims[1..]).await.expect("finish");
         assert_eq!(queue.withdraw(pool, &[later.job]).await.expect("withdraw"), 1);
         assert_eq!(queue.cancel(pool, &[claims[0].job]).await.expect("cancel"), 1);
-        assert_eq!(queue.depth(pool).await.expect("depth"), Depth::default());
+        assert_eq!(queue.depth(pool).await.expect("depth"), Depth { current: true, ..Depth::default() });
+        queue.report_scorer(pool, "a", ScorerLoad { slots: 5, held: 0 }).await.expect("report");
+        assert_eq!(queue.scorers(pool).await.expect("scorers").len(), 1);
+        queue.dismiss_scorer(pool, "a").await.expect("dismiss");
         queue.waiting(pool, WaitingCursor::START).await.expect("waiting");
         queue.discard(pool).await.expect("discard");
         met.push(primary);

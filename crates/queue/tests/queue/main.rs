@@ -16,6 +16,7 @@ mod rate_limits;
 mod rebuild;
 mod reconnection;
 mod recovery;
+mod scorers;
 mod sentinel;
 mod tls;
 mod upgrade;

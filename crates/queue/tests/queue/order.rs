@@ -74,8 +74,23 @@ async fn depth_counts_and_knows_the_oldest_of_all_priorities() {
     .await;
     assert_eq!(
         test.queue.depth(&test.pool).await.expect("depth"),
-        Depth { ready: 3, delayed: 1, leased: 1, oldest_ready_created_at_ms: Some(1000) }
+        Depth { ready: 3, delayed: 1, leased: 1, oldest_ready_created_at_ms: Some(1000), ..Depth::default() }
     );
+}
+
+#[tokio::test]
+async fn depth_tells_what_is_due_from_what_waits_and_whether_the_queue_is_whole() {
+    let mut test = Fixture::new().await;
+    let later = || Enqueue { delay: Duration::from_secs(60), ..waiting(Uuid::now_v7(), 5, 0) };
+    let (due, not_due) = (later(), later());
+    let job = due.job;
+    test.enqueue(&[due, not_due]).await;
+    test.reschedule("delayed", job, 1).await;
+    let depth = test.queue.depth(&test.pool).await.expect("depth");
+    assert_eq!(depth, Depth { delayed: 2, due: 1, ..Depth::default() });
+    test.rebuild().await;
+    let depth = test.queue.depth(&test.pool).await.expect("depth");
+    assert!(depth.current, "{depth:?}");
 }
 
 #[tokio::test]

@@ -221,7 +221,7 @@ async fn a_note_that_a_job_is_queued_whose_answer_was_lost_may_be_made_again() -
     far.store.mark_queued(&[far.database.queued().await?]).await?;
     let job = far.database.queued().await?;
     let noted = far.repeated(UNQUEUED, async |store| store.mark_queued(&[job]).await).await?;
-    assert_eq!(noted, [], "the second time it is no news");
+    assert_eq!(noted, Vec::<Duration>::new(), "the second time it is no news");
     Ok(())
 }
 
