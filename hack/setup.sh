@@ -113,6 +113,16 @@ if [[ ${1:-} == tests ]] && ! has_promtool; then
 	has_promtool || missing+=("promtool: your system's package prometheus, or ASSAY_PROMTOOL=/path/to/promtool")
 fi
 
+# Tests of the chart run it.
+has_helm() { [[ -n ${ASSAY_HELM:-} ]] || { has helm && helm version --short 2>/dev/null | grep -qE '^v(3\.(1[6-9]|[2-9][0-9])|[4-9])\.'; }; }
+if [[ $purpose == tests || $purpose == cluster ]] && ! has_helm; then
+	if has go; then
+		hack/cluster/tools.sh helm >/dev/null
+	else
+		missing+=("Helm 3.16 or newer: https://helm.sh (or ASSAY_HELM=/path/to/helm, or Go 1.26 to build it)")
+	fi
+fi
+
 # What tries the API out by its description alone.
 install_schemathesis() {
 	has python3 || return 1
