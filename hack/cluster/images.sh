@@ -101,7 +101,7 @@ postgres() {
 	cp -a "/usr/share/postgresql/${home##*/}" "$root/usr/share/postgresql/"
 	rm -rf "$root/usr/share/postgresql/${home##*/}/man"
 	cp -a /usr/share/zoneinfo "$root/usr/share/"
-	needs "$root" "$home"/bin/* "$home"/lib/*.so
+	needs "$root" "$root$home"/bin/* "$root$home"/lib/*.so
 	archive postgres dev "$(database_config "$home/bin:/bin")"
 }
 

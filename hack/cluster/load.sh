@@ -13,7 +13,7 @@ for name in "$@"; do
 	if kind_is_ours; then
 		kind load image-archive "$folder/$name.tar" --name "$kind_name" >&2
 	else
-		"$ctr" --address "/proc/$pid/root/run/containerd/containerd.sock" --namespace k8s.io images import \
-			--snapshotter "$snapshotter" "$folder/$name.tar" >/dev/null
+		output=$("$ctr" --address "/proc/$pid/root/run/containerd/containerd.sock" --namespace k8s.io images import \
+			--snapshotter "$snapshotter" "$folder/$name.tar" 2>&1) || die "$output"
 	fi
 done

@@ -22,7 +22,7 @@ kind_is_ours() { [[ -e $state/kind ]]; }
 node_pid() {
 	local pid
 	pid=$(cat "$state/pid" 2>/dev/null) || return 1
-	tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF "hack/cluster/node.sh $checkout " || return 1
+	{ tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "hack/cluster/node.sh $checkout "; } 2>/dev/null || return 1
 	echo "$pid"
 }
 
