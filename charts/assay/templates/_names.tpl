@@ -47,9 +47,7 @@ assay.dev/pool: {{ . | quote }}
 {{- printf "%s-external-metrics" (include "assay.fullname" .) -}}
 {{- end }}
 
-{{/* The namespace whose resources the operator takes up; empty for all. */}}
-{{- define "assay.watchNamespace" -}}
-{{- if .Values.operator.watchNamespace }}{{ .Values.operator.watchNamespace }}
-{{- else if not .Values.rbac.clusterScoped }}{{ .Release.Namespace }}
-{{- end }}
+{{/* The port of the gateway's Service by name: it says how to speak to it. */}}
+{{- define "assay.gatewayScheme" -}}
+{{- ternary "https" "http" (ne .Values.gateway.tls.secretName "") -}}
 {{- end }}

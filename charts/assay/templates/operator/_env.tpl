@@ -7,7 +7,7 @@
 {{ include "assay.env.pod" "ASSAY_OPERATOR_NAME" }}
 {{- $settings := dict
   "ASSAY_NAMESPACE" .Release.Namespace
-  "ASSAY_WATCH_NAMESPACE" (include "assay.watchNamespace" .)
+  "ASSAY_WATCH_NAMESPACE" (ternary "" .Release.Namespace $operator.allNamespaces)
   "ASSAY_POOLS" (include "assay.pools" .)
   "ASSAY_LEASE" .Values.scorer.lease
   "ASSAY_LEADER_LEASE" $operator.leaderLease
