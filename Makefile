@@ -3,7 +3,8 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-control-plane setup-tests up down demo test submit bench chaos schemathesis model crds openapi fmt lint build clean
+.PHONY: help setup setup-control-plane setup-tests setup-cluster up down demo test submit bench chaos schemathesis model crds \
+	openapi fmt lint build cluster cluster-down images install uninstall e2e clean
 
 # What `build` has built. (cargo run --package builds dependencies once more, with the features of that package alone.)
 BIN := $${CARGO_TARGET_DIR:-target}/debug
@@ -11,7 +12,7 @@ DEV := $(BIN)/dev
 
 help: ## Show what there is
 	@echo "make TARGET [VARIABLE=value ...]"; echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo; echo "make up, demo: SCORERS SCORER_CONCURRENCY SCORER_LEASE SCORER_GRACE OPERATORS OPERATOR_LEADER_LEASE GATEWAYS POOLS"
 	@echo "               MIRROR_BATCH_OVERFLOW CONTROLLER_MANAGER, GATEWAY_ENV OPERATOR_ENV SCORER_ENV='A=1 B=2',"
 	@echo "               ASSAY_DEV_DATABASE_URL ASSAY_DEV_REDIS_URL ASSAY_DEV_KUBECONFIG (use these instead of our own)"
@@ -27,6 +28,9 @@ setup-control-plane:
 
 setup-tests:
 	@hack/setup.sh tests
+
+setup-cluster:
+	@hack/setup.sh cluster
 
 build: ## Build all programs, and the queue page that is part of the gateway
 	@cargo build --workspace --bins
@@ -71,5 +75,16 @@ crds: build ## Write crds/ anew from the Rust types
 openapi: build ## Write docs/openapi.json anew from the routes
 	@$(BIN)/gateway openapi > docs/openapi.json
 
+cluster: setup-cluster ## Start a real cluster: kind where Docker runs, else a node of our own (needs root)
+	@hack/cluster/up.sh
+
+cluster-down: ## End it, leaving nothing behind
+	@hack/cluster/down.sh
+
+images: setup-cluster ## Make images of the services, and give them to the cluster if it runs (PROFILE=release as for production)
+	@hack/cluster/images.sh
+	@[[ ! -e .dev/cluster ]] || hack/cluster/load.sh gateway operator scorer postgres redis
+
 clean: down ## Stop everything and remove what was built here
+	@hack/cluster/down.sh --quiet
 	cargo clean

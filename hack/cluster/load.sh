@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# load.sh NAME...: gives images that images.sh made to the cluster that runs.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/place.sh"
+
+folder=${CARGO_TARGET_DIR:-$checkout/target}/images
+if ! kind_is_ours; then
+	pid=$(node_pid) || die "There is no cluster to load images into: make cluster"
+	ctr=$(hack/cluster/tools.sh ctr)/ctr
+	snapshotter=$(sed -n 's/^ *snapshotter = "\(.*\)"/\1/p' "/proc/$pid/root/run/assay/containerd.toml")
+fi
+for name in "$@"; do
+	if kind_is_ours; then
+		kind load image-archive "$folder/$name.tar" --name "$kind_name" >&2
+	else
+		output=$("$ctr" --address "/proc/$pid/root/run/containerd/containerd.sock" --namespace k8s.io images import \
+			--snapshotter "$snapshotter" "$folder/$name.tar" 2>&1) || die "$output"
+	fi
+done

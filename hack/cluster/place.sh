@@ -1,0 +1,30 @@
+# Sourced by the scripts beside it: where the cluster of this checkout is, and which kind of one.
+# shellcheck shell=bash
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+checkout=$PWD
+state=$checkout/.dev/cluster
+kubeconfig=$state/kubeconfig
+kind_name=assay
+cgroup=assay-node
+
+say() { echo "$*" >&2; }
+die() {
+	say "$@"
+	exit 1
+}
+has() { command -v "$1" >/dev/null; }
+
+# A client without an engine is common, so the engine is what is asked.
+kind_works() { has kind && has docker && timeout 10 docker info >/dev/null 2>&1; }
+kind_is_ours() { [[ -e $state/kind ]]; }
+
+# The process whose end is the end of the local node, if it runs. A pid that now belongs to another process does not count.
+node_pid() {
+	local pid
+	pid=$(cat "$state/pid" 2>/dev/null) || return 1
+	{ tr '\0' ' ' <"/proc/$pid/cmdline" | grep -qF "hack/cluster/node.sh $checkout "; } 2>/dev/null || return 1
+	echo "$pid"
+}
+
+# kubectl of the version that the local node has, or what is in PATH with kind.
+kubectl_of_cluster() { if kind_is_ours && has kubectl; then command -v kubectl; else echo "$(hack/cluster/build.sh)/kubectl"; fi; }
