@@ -81,9 +81,18 @@ cluster: setup-cluster ## Start a real cluster: kind where Docker runs, else a n
 cluster-down: ## End it, leaving nothing behind
 	@hack/cluster/down.sh
 
+install: images ## Install the chart on it, or upgrade what is installed there
+	@hack/cluster/install.sh
+
+uninstall: ## Take away what `make install` installed
+	@hack/cluster/uninstall.sh
+
+e2e: setup-cluster ## Install the chart on the cluster, and run tests of all that real Pods do
+	@hack/cluster/e2e.sh
+
 images: setup-cluster ## Make images of the services, and give them to the cluster if it runs (PROFILE=release as for production)
 	@hack/cluster/images.sh
-	@[[ ! -e .dev/cluster ]] || hack/cluster/load.sh gateway operator scorer postgres redis
+	@hack/cluster/load.sh --if-running gateway operator scorer postgres redis
 
 clean: down ## Stop everything and remove what was built here
 	@hack/cluster/down.sh --quiet

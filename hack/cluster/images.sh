@@ -5,7 +5,7 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/place.sh"
 
-folder=${CARGO_TARGET_DIR:-$checkout/target}/images
+folder=$(image_folder)
 mkdir -p "$folder"
 scratch=$(mktemp -d "$folder/unfinished.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT

@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# load.sh NAME...: gives images that images.sh made to the cluster that runs.
+# load.sh [--if-running] NAME...: gives images that images.sh made to the cluster that runs.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/place.sh"
 
-folder=${CARGO_TARGET_DIR:-$checkout/target}/images
+if [[ ${1:-} == --if-running ]]; then
+	cluster_runs || exit 0
+	shift
+fi
+folder=$(image_folder)
 if ! kind_is_ours; then
 	pid=$(node_pid) || die "There is no cluster to load images into: make cluster"
 	ctr=$(hack/cluster/tools.sh ctr)/ctr

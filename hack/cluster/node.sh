@@ -131,7 +131,7 @@ if [[ -e /sys/fs/cgroup/cgroup.controllers ]]; then
 else
 	cgroups=(/sys/fs/cgroup/*/)
 fi
-mkdir "${cgroups[@]/%//assay-node}"
+mkdir -p "${cgroups[@]/%//assay-node}"
 
 # overlayfs cannot lie on everything (not on itself, for one); copying layers is slow and always possible.
 mkdir -p containerd /run/assay/try/{lower,merged} try/{upper,work}

@@ -26,5 +26,21 @@ node_pid() {
 	echo "$pid"
 }
 
+cluster_runs() { [[ -e $kubeconfig ]] && { kind_is_ours || node_pid >/dev/null; }; }
+
 # kubectl of the version that the local node has, or what is in PATH with kind.
 kubectl_of_cluster() { if kind_is_ours && has kubectl; then command -v kubectl; else echo "$(hack/cluster/build.sh)/kubectl"; fi; }
+
+# The helm that tests use too: the one that was named, one in PATH that is new enough, or the one built here.
+helm_to_use() {
+	if [[ -n ${ASSAY_HELM:-} ]]; then
+		echo "$ASSAY_HELM"
+	elif has helm && helm version --short 2>/dev/null | grep -qE '^v(3\.(1[6-9]|[2-9][0-9])|[4-9])\.'; then
+		command -v helm
+	else
+		echo "$(hack/cluster/tools.sh helm)/helm"
+	fi
+}
+
+# Where images.sh puts archives.
+image_folder() { echo "${CARGO_TARGET_DIR:-$checkout/target}/images"; }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A real cluster for tests: kind's where Docker runs, else one node of our own in namespaces of its own (node.sh).
-# hack/setup.sh cluster must have run.
+# hack/setup.sh cluster must have run. With --possible it only says whether, and if not why not.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/place.sh"
 
@@ -10,6 +10,18 @@ tell() {
 	say "  $kubectl get pods --all-namespaces"
 	say "Next: make install. To end it: make cluster-down."
 }
+
+# Without Docker and kind not every machine can do it.
+node_is_possible() {
+	[[ $(uname -s) == Linux ]] || die "Without Docker and kind, a cluster needs Linux; this is $(uname -s)."
+	[[ $(id -u) -eq 0 ]] || die "Without Docker and kind, a cluster needs root: it makes namespaces, mounts and control groups. Run make cluster as root, or install Docker and kind."
+	unshare --mount --net --pid --fork --mount-proc true 2>/dev/null ||
+		die "This machine lets root make no mount, network and process namespaces (a container without privileges?): $(unshare --mount --net --pid --fork --mount-proc true 2>&1)"
+}
+if [[ ${1:-} == --possible ]]; then
+	kind_is_ours || kind_works || node_is_possible
+	exit 0
+fi
 
 if kind_is_ours || kind_works; then
 	mkdir -p "$state"
@@ -34,19 +46,20 @@ if node_pid >/dev/null; then
 	exit 0
 fi
 
-[[ $(uname -s) == Linux ]] || die "Without Docker and kind, a cluster needs Linux; this is $(uname -s)."
-[[ $(id -u) -eq 0 ]] || die "Without Docker and kind, a cluster needs root: it makes namespaces, mounts and control groups. Run make cluster as root, or install Docker and kind."
+node_is_possible
 for program in ip nft runc openssl nsenter unshare setpriv; do
 	has "$program" || die "A local node needs $program; hack/setup.sh cluster says how to have it."
 done
-unshare --mount --net --pid --fork --mount-proc true 2>/dev/null ||
-	die "This machine lets root make no mount, network and process namespaces (a container without privileges?): $(unshare --mount --net --pid --fork --mount-proc true 2>&1)"
 unshare --net nft add table ip assay 2>/dev/null || die "This kernel has no nftables, which Services need."
 unshare --net ip link add assay0 type veth peer name assay1 2>/dev/null || die "This kernel has no veth devices, which Pods need."
 other=$(cat /sys/class/net/assay0/ifalias 2>/dev/null || true)
 [[ ! -e /sys/class/net/assay0 || $other == "$checkout" ]] ||
 	die "The checkout ${other:-of somebody else} has its node running on this machine, which has room for one. To end that: make cluster-down there."
-[[ -e $state ]] && { say "Removing what a cluster left that ended without make cluster-down"; hack/cluster/down.sh; }
+if [[ -e $state || -e /sys/class/net/assay0 ]]; then
+	say "Removing what a cluster left that ended without make cluster-down"
+	ip link delete assay0 2>/dev/null || true
+	hack/cluster/down.sh
+fi
 
 tools=$(hack/cluster/tools.sh containerd containerd-shim-runc-v2 ctr coredns)
 hack/cluster/images.sh pause coredns

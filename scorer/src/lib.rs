@@ -11,6 +11,9 @@
 //! Postgres decides whose a job is: a scorer that lost its lease without noticing cannot record anything. While
 //! Postgres is away, leases and results are kept; while Redis is away, running jobs go on and are recorded.
 
+// Futures within futures: with optimisations the compiler looks deeper into them.
+#![recursion_limit = "256"]
+
 mod apart;
 mod attempt;
 mod cancellation;

@@ -30,6 +30,12 @@ impl DotDev {
         self.root.join(".dev")
     }
 
+    /// All that is in it but what `make cluster` keeps there, which ends by `make cluster-down`.
+    pub(crate) fn contents(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder()).into_iter().flatten().flatten();
+        entries.filter(|entry| entry.file_name() != "cluster").map(|entry| entry.path()).collect()
+    }
+
     /// What people and scripts source to reach the stack.
     pub(crate) fn env_file(&self) -> PathBuf {
         self.folder().join("env")

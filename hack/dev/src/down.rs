@@ -1,6 +1,7 @@
 //! `dev down`: stops what `dev up` started, and nothing else.
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -14,7 +15,7 @@ use crate::dot_dev::DotDev;
 pub(crate) async fn down() -> Result<()> {
     let dot_dev = DotDev::of_this_checkout()?;
     let _lock = dot_dev.lock()?;
-    if !dot_dev.folder().exists() {
+    if dot_dev.contents().is_empty() {
         println!("Nothing is running");
         return Ok(());
     }
@@ -22,19 +23,27 @@ pub(crate) async fn down() -> Result<()> {
     cluster::delete(&dot_dev).await?;
     let place = dot_dev.place();
     let postgres = Postgres::data_folder(&place)?;
-    for folder in [postgres, dot_dev.folder()] {
-        match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("remove {}", folder.display()));
-            }
-            _ => {}
-        }
+    remove(&postgres)?;
+    for path in dot_dev.contents() {
+        remove(&path)?;
     }
+    // It stays where there is a cluster of `make cluster` in it.
+    let _empty = fs::remove_dir(dot_dev.folder());
     match stopped {
         0 => println!("Nothing was running any more; what was left in .dev is removed"),
         _ => println!("Stopped {stopped} processes and removed .dev"),
     }
     Ok(())
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    match removed {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Stops all recorded processes that still run: how many. A pid that now belongs to another process is left alone.

@@ -1,0 +1,107 @@
+//! Assay as the chart has installed it on a real cluster (`make e2e`).
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use testkit::Kubernetes;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use crate::api::Api;
+
+/// The namespace that `make install` installs into.
+pub const NAMESPACE: &str = "assay";
+
+/// How long the answer of a Service's address is waited for where it may not lead anywhere from here.
+const REACHES_WITHIN: Duration = Duration::from_secs(2);
+
+/// The release that `make install` has installed.
+#[derive(Debug)]
+pub struct Installation {
+    kubernetes: Kubernetes,
+}
+
+/// The way to its gateways, for as long as this lives.
+#[derive(Debug)]
+pub struct Reached {
+    /// An administrator's client.
+    pub api: Api,
+    _forward: Option<Child>,
+}
+
+impl Installation {
+    /// The one that the environment names.
+    ///
+    /// # Errors
+    /// When it names none.
+    pub fn from_env() -> Result<Installation> {
+        let path = |name: &str| {
+            std::env::var_os(name)
+                .map(PathBuf::from)
+                .with_context(|| format!("{name} is not set: run make e2e"))
+        };
+        let kubernetes = Kubernetes {
+            kubeconfig: path("ASSAY_CLUSTER_KUBECONFIG")?,
+            kubectl: path("ASSAY_CLUSTER_KUBECTL")?,
+        };
+        Ok(Installation { kubernetes })
+    }
+
+    /// Runs kubectl in the release's namespace; returns what it prints.
+    ///
+    /// # Errors
+    /// When it fails, with what it complains about.
+    pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
+        let in_namespace = [&["--namespace", NAMESPACE], args].concat();
+        self.kubernetes.kubectl(&in_namespace).await
+    }
+
+    /// Reaches the gateways through their Service: by its own address where that leads there from here, else over kubectl.
+    ///
+    /// # Errors
+    /// When they cannot be reached, or nobody gets a token.
+    pub async fn reach(&self) -> Result<Reached> {
+        let token = self.kubectl(&["create", "token", "administrator", "--audience=assay"]).await?;
+        let address =
+            self.kubectl(&["get", "service", "assay-gateway", "-o=jsonpath={.spec.clusterIP}"]).await?;
+        let address = SocketAddr::new(address.trim().parse::<IpAddr>()?, 80);
+        let (url, forward) = match timeout(REACHES_WITHIN, TcpStream::connect(address)).await {
+            Ok(Ok(_)) => (format!("http://{address}"), None),
+            _ => {
+                let (port, child) = self.forward().await?;
+                (format!("http://127.0.0.1:{port}"), Some(child))
+            }
+        };
+        Ok(Reached { api: Api::new(url, token.trim())?, _forward: forward })
+    }
+
+    async fn forward(&self) -> Result<(u16, Child)> {
+        let mut child = Command::new(&self.kubernetes.kubectl)
+            .env("KUBECONFIG", &self.kubernetes.kubeconfig)
+            .args(["--namespace", NAMESPACE, "port-forward", "service/assay-gateway", ":80"])
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("run kubectl")?;
+        let mut lines = BufReader::new(child.stdout.take().context("kubectl without its output")?).lines();
+        // "Forwarding from 127.0.0.1:40123 -> 8080"
+        let Some(line) =
+            timeout(Duration::from_secs(30), lines.next_line()).await.context("kubectl says nothing")??
+        else {
+            bail!("kubectl port-forward has ended");
+        };
+        let port = line
+            .split_whitespace()
+            .nth(2)
+            .and_then(|from| from.rsplit(':').next())
+            .and_then(|port| port.parse().ok());
+        // Whoever closes the pipe ends kubectl at the next connection.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok((port.with_context(|| format!("no port in {line:?}"))?, child))
+    }
+}
