@@ -84,6 +84,9 @@ readinessProbe:
 {{- if .root.Values.postgres.ca.secretName }}
 {{- $mounts = append $mounts (dict "name" "postgres-ca" "mountPath" "/etc/assay/postgres-ca" "readOnly" true) -}}
 {{- end }}
+{{- if .root.Values.redis.ca.secretName }}
+{{- $mounts = append $mounts (dict "name" "redis-ca" "mountPath" "/etc/assay/redis-ca" "readOnly" true) -}}
+{{- end }}
 {{- with $mounts }}
 volumeMounts:
 {{ toYaml . }}
@@ -95,6 +98,9 @@ volumeMounts:
 {{- $volumes := concat (default "[]" .more | fromYamlArray) .settings.extraVolumes -}}
 {{- with .root.Values.postgres.ca.secretName }}
 {{- $volumes = append $volumes (dict "name" "postgres-ca" "secret" (dict "secretName" .)) -}}
+{{- end }}
+{{- with .root.Values.redis.ca.secretName }}
+{{- $volumes = append $volumes (dict "name" "redis-ca" "secret" (dict "secretName" .)) -}}
 {{- end }}
 {{- with $volumes }}
 volumes:

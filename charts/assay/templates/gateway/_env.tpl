@@ -3,6 +3,13 @@
 {{- $gateway := .Values.gateway -}}
 {{ include "assay.env.common" . }}
 {{ include "assay.env.postgres" . }}
+{{- with .Values.postgres.replicaUrlKey }}
+- name: ASSAY_DATABASE_REPLICA_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "assay.postgresSecret" $ }}
+      key: {{ . }}
+{{- end }}
 {{ include "assay.env.redis" . }}
 {{- $settings := dict
   "ASSAY_NAMESPACE" .Release.Namespace
