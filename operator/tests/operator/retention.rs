@@ -11,16 +11,15 @@ struct Export {
     flags: ExportFlags,
 }
 
-/// Jobs that ended two days ago, of which the last has a resource.
+/// Jobs of which the last ended an hour ago, and the others two days ago.
 const LOAD: &str = "
 INSERT INTO submissions (id, status, content)
   SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'SUBMITTED', '{}' FROM generate_series(1, 3) n;
 INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version, status, score, feedback, result, attempt,
-  lease_epoch, scorer, created_at, started_at, completed_at, expires_at, resource_kind, resource_namespace, resource_name)
-  SELECT id, id, 'default', 'default', '1', 'DONE', 50, 'Fine.', '{}', 1, 1, 's', t, t, t,
-    CASE WHEN id::text LIKE '%3' THEN t + interval '1 year' END,
-    CASE WHEN id::text LIKE '%3' THEN 'job' ELSE 'none' END, 'a', 'b'
-  FROM submissions, (SELECT now() - interval '2 days' AS t) past";
+  lease_epoch, scorer, created_at, started_at, completed_at, resource_kind)
+  SELECT id, id, 'default', 'default', '1', 'DONE', 50, 'Fine.', '{}', 1, 1, 's', t, t, t, 'none'
+  FROM submissions, LATERAL (
+    SELECT now() - CASE WHEN id::text LIKE '%3' THEN interval '1 hour' ELSE interval '2 days' END AS t) past";
 
 #[tokio::test]
 async fn jobs_leave_when_they_are_old_enough_and_are_exported_in_lines() -> Result<()> {
