@@ -69,8 +69,8 @@ lint: ## Check format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-crds: build ## Write crds/ anew from the Rust types
-	@$(BIN)/operator crds
+crds: build ## Write crds/ anew from the Rust types, and what the chart has of them
+	@$(BIN)/operator crds && cp crds/*.yaml charts/assay/definitions/
 
 openapi: build ## Write docs/openapi.json anew from the routes
 	@$(BIN)/gateway openapi > docs/openapi.json
