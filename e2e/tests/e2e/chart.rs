@@ -76,6 +76,8 @@ async fn an_api_server_takes_every_object_of_a_dozen_installations() -> Result<(
     ensure!(files.len() >= 12, "only {} installations", files.len());
     for values in files {
         let namespace = testkit::fresh_namespace().await?;
+        // A controller manager would make it.
+        testkit::kubectl(&["create", "serviceaccount", "default", "--namespace", &namespace]).await?;
         let path = values.to_str().context("a path in UTF-8")?;
         let made = template("assay", &namespace, &["--values", path]).await?;
         let objects = objects(&made.map_err(|complaint| anyhow::anyhow!("{path}: {complaint}"))?)?;
@@ -88,11 +90,13 @@ async fn an_api_server_takes_every_object_of_a_dozen_installations() -> Result<(
             );
         }
         ensure!(own.len() > 10, "{path}: only {} objects", own.len());
-        let text = own.iter().map(serde_yaml_ng::to_string).collect::<Result<Vec<_>, _>>()?.join("---\n");
+        // Written as YAML again, some texts would be something else to kubectl.
+        let items = own.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>()?;
+        let text = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
         let mut kubectl = Command::new(&kubernetes.kubectl)
             .env("KUBECONFIG", &kubernetes.kubeconfig)
             .args(["apply", "--server-side", "--dry-run=server", "--validate=strict", "--force-conflicts"])
-            .args(["--namespace", &namespace, "--filename", "-"])
+            .args(["--filename", "-"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
