@@ -47,7 +47,7 @@ pub use redis_cluster::RedisCluster;
 pub use sentinels::Sentinels;
 pub use server::Server;
 pub use servers::{Given, Servers};
-pub use service::Service;
+pub use service::{Service, program_folder};
 pub use shared::{
     fresh_database, fresh_database_on, fresh_namespace, kubeconfig, kubectl, kubernetes, postgres_url,
     redis_url,

@@ -122,7 +122,7 @@ impl Service {
 
 /// The folder with the programs `gateway`, `operator` and `scorer`: `ASSAY_BIN_DIR`, else the one that this
 /// program, or the test program it is, was built into.
-pub(crate) fn program_folder() -> Result<PathBuf> {
+pub fn program_folder() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("ASSAY_BIN_DIR").filter(|folder| !folder.is_empty()) {
         return Ok(PathBuf::from(folder));
     }
