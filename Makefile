@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-control-plane setup-tests setup-cluster up down demo test submit bench chaos schemathesis model crds \
+.PHONY: help setup setup-control-plane setup-tests setup-cluster up down demo test submit bench chaos schemathesis model crds values \
 	openapi fmt lint build cluster cluster-down images install uninstall e2e clean
 
 # What `build` has built. (cargo run --package builds dependencies once more, with the features of that package alone.)
@@ -69,8 +69,12 @@ lint: ## Check format and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-crds: build ## Write crds/ anew from the Rust types, and what the chart has of them
-	@$(BIN)/operator crds && cp crds/*.yaml charts/assay/definitions/
+crds: build ## Write crds/ and the chart's copy anew from the Rust types
+	@$(BIN)/operator crds
+	@$(BIN)/operator crds --folder charts/assay/definitions
+
+values: build ## Write docs/values.md anew from the comments in the chart's values.yaml
+	@$(BIN)/chart-values > docs/values.md
 
 openapi: build ## Write docs/openapi.json anew from the routes
 	@$(BIN)/gateway openapi > docs/openapi.json

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod balancer;
 pub mod chaos;
+pub mod chart;
 pub mod collector;
 pub mod gate;
 pub mod installation;
@@ -12,6 +13,7 @@ pub mod order;
 pub mod resources;
 pub mod rows;
 pub mod sources;
+pub mod tool;
 pub mod world;
 
 pub use api::{Answer, Api};

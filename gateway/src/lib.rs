@@ -9,6 +9,7 @@ mod answers;
 mod app;
 mod authentication;
 mod caller;
+mod check;
 mod cluster;
 mod compression;
 mod conditions;
@@ -48,6 +49,7 @@ pub use authentication::{
     AuthenticationContradiction, AuthenticationFlags, JwksContradiction, MintFlags,
     ServiceAccountContradiction,
 };
+pub use check::CheckFlags;
 pub use cross_origin::CrossOriginFlags;
 pub use events::EventFlags;
 pub use idempotency::IdempotencyFlags;

@@ -1,8 +1,8 @@
-//! The gateway: HTTP in front of the record, and the relay behind it. Or makes a token for development, or
-//! describes the API.
+//! The gateway: HTTP in front of the record, and the relay behind it. Or makes a token for development, describes the API,
+//! or asks whether a gateway answers.
 
 use clap::Parser;
-use gateway::{Listeners, MintFlags, Settings};
+use gateway::{CheckFlags, Listeners, MintFlags, Settings};
 use runtime::Shutdown;
 
 /// Makes a token for development, signed with the gateway's secret, and prints it.
@@ -11,6 +11,14 @@ use runtime::Shutdown;
 struct Token {
     #[command(flatten)]
     flags: MintFlags,
+}
+
+/// Asks whether something answers 200 at a URL, and prints what it says.
+#[derive(Parser)]
+#[command(name = "gateway check")]
+struct Check {
+    #[command(flatten)]
+    flags: CheckFlags,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -24,7 +32,16 @@ fn main() -> anyhow::Result<()> {
         print!("{}", gateway::openapi::text());
         return Ok(());
     }
+    if words.get(1).is_some_and(|word| word == "check") {
+        return check(&Check::parse_from(&words[1..]).flags);
+    }
     serve(Settings::parse_from(words))
+}
+
+#[tokio::main]
+async fn check(flags: &CheckFlags) -> anyhow::Result<()> {
+    print!("{}", flags.check().await?);
+    Ok(())
 }
 
 #[tokio::main]

@@ -21,7 +21,11 @@ use crate::server::{ServerContradiction, ServerFlags};
 
 /// The gateway of Assay: takes submissions and requests for scores over HTTP.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "gateway", version, after_help = "`gateway token` makes a token for development instead.")]
+#[command(
+    name = "gateway",
+    version,
+    after_help = "`gateway token` makes a token for development instead, and `gateway check` asks whether a gateway answers."
+)]
 pub struct Settings {
     /// Where to serve the API.
     #[arg(long, env = "ASSAY_LISTEN", default_value = "0.0.0.0:8080")]

@@ -7,7 +7,6 @@ mod alerts;
 mod apiserver;
 mod burst;
 mod chaos;
-mod chart;
 mod documents;
 mod fairness;
 mod kubectl;

@@ -4,6 +4,7 @@ mod access;
 mod authentication;
 mod batches;
 mod bodies;
+mod check;
 mod conditional;
 mod dead_letters;
 mod door;
