@@ -9,7 +9,6 @@ use tokio::process::Command;
 /// Installs or upgrades a release that makes nothing outside of its namespace.
 async fn install(release: &str, namespace: &str) -> Result<()> {
     let kubernetes = kubernetes().await?;
-    // A Pod of a test needs no definitions, but helm asks whether the kinds are there.
     let output = Command::new(tool("helm", "ASSAY_HELM"))
         .env("KUBECONFIG", &kubernetes.kubeconfig)
         .args(["upgrade", "--install", release, "--namespace", namespace])
