@@ -17,6 +17,11 @@ node_is_possible() {
 	[[ $(id -u) -eq 0 ]] || die "Without Docker and kind, a cluster needs root: it makes namespaces, mounts and control groups. Run make cluster as root, or install Docker and kind."
 	unshare --mount --net --pid --fork --mount-proc true 2>/dev/null ||
 		die "This machine lets root make no mount, network and process namespaces (a container without privileges?): $(unshare --mount --net --pid --fork --mount-proc true 2>&1)"
+	for program in ip nft runc openssl nsenter unshare setpriv; do
+		has "$program" || die "A local node needs $program; hack/setup.sh cluster says how to have it."
+	done
+	unshare --net nft add table ip assay 2>/dev/null || die "This kernel has no nftables, which Services need."
+	unshare --net ip link add assay0 type veth peer name assay1 2>/dev/null || die "This kernel has no veth devices, which Pods need."
 }
 if [[ ${1:-} == --possible ]]; then
 	kind_is_ours || kind_works || node_is_possible
@@ -47,11 +52,6 @@ if node_pid >/dev/null; then
 fi
 
 node_is_possible
-for program in ip nft runc openssl nsenter unshare setpriv; do
-	has "$program" || die "A local node needs $program; hack/setup.sh cluster says how to have it."
-done
-unshare --net nft add table ip assay 2>/dev/null || die "This kernel has no nftables, which Services need."
-unshare --net ip link add assay0 type veth peer name assay1 2>/dev/null || die "This kernel has no veth devices, which Pods need."
 other=$(cat /sys/class/net/assay0/ifalias 2>/dev/null || true)
 [[ ! -e /sys/class/net/assay0 || $other == "$checkout" ]] ||
 	die "The checkout ${other:-of somebody else} has its node running on this machine, which has room for one. To end that: make cluster-down there."

@@ -122,6 +122,9 @@ impl Service {
 
 /// The folder with the programs `gateway`, `operator` and `scorer`: `ASSAY_BIN_DIR`, else the one that this
 /// program, or the test program it is, was built into.
+///
+/// # Errors
+/// When they are not there.
 pub fn program_folder() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("ASSAY_BIN_DIR").filter(|folder| !folder.is_empty()) {
         return Ok(PathBuf::from(folder));

@@ -1,4 +1,11 @@
 //! Assay on a real cluster, installed by its chart: real Pods, with a kubelet that probes, limits and ends them. `make e2e`
 //! makes the cluster, installs, and runs these tests; `make test` does not.
 
+mod faults;
+mod record;
+mod rollout;
+mod scaling;
 mod walk;
+
+/// There is one installation: who changes it, or measures it, does so alone.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
