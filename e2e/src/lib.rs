@@ -19,7 +19,7 @@ pub mod world;
 pub use api::{Answer, Api};
 pub use balancer::Balancer;
 pub use gate::{Barrier, Gate};
-pub use installation::Installation;
+pub use installation::{Installation, Reached};
 pub use resources::Resource;
 pub use rows::{Attempt, Database, Row};
 pub use testkit::{Seen, until};

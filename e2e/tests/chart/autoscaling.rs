@@ -10,14 +10,14 @@ const HPA: &str = "externalMetrics.enabled=true,scorer.defaults.autoscaling.kind
 async fn a_scorer_is_asked_for_as_many_jobs_as_it_works_off_in_the_target_time() -> Result<()> {
     for (pool, jobs) in [
         // Five at a time, each 1 s, within 60 s.
-        ("{}", "300"),
-        (r#"{"concurrency": 8, "autoscaling": {"expectedJobSeconds": 0.5}}"#, "960"),
-        (r#"{"autoscaling": {"targetDrainSeconds": 120, "expectedJobSeconds": 7}}"#, "85"),
+        ("replicas=1", "300"),
+        ("concurrency=8\\,autoscaling.expectedJobSeconds=0.5", "960"),
+        ("autoscaling.targetDrainSeconds=120\\,autoscaling.expectedJobSeconds=7", "85"),
         // Never none: the backlog would be divided by it.
-        (r#"{"concurrency": 1, "autoscaling": {"expectedJobSeconds": 300}}"#, "1"),
+        ("concurrency=1\\,autoscaling.expectedJobSeconds=300", "1"),
     ] {
-        let own = format!("scorer.pools.default={pool}");
-        let rendered = rendered("assay", &["--set", HPA, "--set-json", &own]).await?;
+        let own = pool.split("\\,").map(|value| format!("scorer.pools.default.{value}")).collect::<Vec<_>>();
+        let rendered = rendered("assay", &["--set", HPA, "--set-json", &own.join(",")]).await?;
         let scaler = rendered.object("HorizontalPodAutoscaler", "assay-scorer-default")?;
         let backlog = &scaler["spec"]["metrics"][0]["external"];
         assert_eq!(
