@@ -17,7 +17,7 @@ async fn a_scorer_is_asked_for_as_many_jobs_as_it_works_off_in_the_target_time()
         ("concurrency=1\\,autoscaling.expectedJobSeconds=300", "1"),
     ] {
         let own = pool.split("\\,").map(|value| format!("scorer.pools.default.{value}")).collect::<Vec<_>>();
-        let rendered = rendered("assay", &["--set", HPA, "--set", &own.join(",")]).await?;
+        let rendered = rendered("assay", &["--set", HPA, "--set-json", &own.join(",")]).await?;
         let scaler = rendered.object("HorizontalPodAutoscaler", "assay-scorer-default")?;
         let backlog = &scaler["spec"]["metrics"][0]["external"];
         assert_eq!(

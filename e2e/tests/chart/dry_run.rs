@@ -74,13 +74,14 @@ async fn a_pod_that_asks_for_more_than_is_allowed_would_be_noticed() -> Result<(
     let namespace = strict_namespace().await?;
     let place = TempFolder::new()?;
     let rendered = rendered(&namespace, &[]).await?;
-    for (before, after) in [
-        ("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true"),
-        ("topologyKey:", "topologyKee:"),
+    for (before, after, because) in [
+        ("allowPrivilegeEscalation: false", "allowPrivilegeEscalation: true", "violate PodSecurity"),
+        ("topologyKey:", "topologyKee:", "topologyKee"),
     ] {
         let file = place.path().join("manifests.yaml");
         std::fs::write(&file, rendered.text.replace(before, after))?;
-        ensure!(try_out(&file).await.is_err(), "{after} is taken");
+        let error = try_out(&file).await.err().with_context(|| format!("{after} is taken"))?.to_string();
+        ensure!(error.contains(because), "{after}: {error}");
     }
     Ok(())
 }

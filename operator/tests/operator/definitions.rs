@@ -1,9 +1,10 @@
-//! A cluster of its own for each test: they take away what others need.
+//! Resources that are missing although nobody deleted them. What takes definitions away has a cluster of its own.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use domain::{ErrorCode, JobStatus};
 use kube::api::DeleteParams;
 use resources::{Phase, ScoringBatch, ScoringJob};
+use sqlx::{Connection, PgConnection};
 use store::{JobRow, Mirror};
 use testkit::{ControlPlane, ControlPlaneOptions, Place, TempFolder};
 use uuid::Uuid;
@@ -63,5 +64,31 @@ async fn an_emptied_api_server_cancels_nothing() -> Result<()> {
     world.api::<ScoringJob>().delete(&job.to_string(), &DeleteParams::default()).await?;
     let cancelled = |row: &JobRow| row.error_code == Some(ErrorCode::CANCELLED);
     world.until_row(job, "cancelled", cancelled).await?;
+    operator.stop().await
+}
+
+/// What docs/operations.md has people do when they restore the database to an earlier time.
+#[tokio::test]
+async fn a_database_restored_to_before_a_resource_went_cancels_nothing_once_it_forgets_its_resources()
+-> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator("a").await?;
+    let job = uid(&world.create_job("mine", world.submission().await?, &world.knobs()).await?)?;
+    world.until("mine", "QUEUED", in_phase(Phase::Queued)).await?;
+    operator.stop().await?;
+
+    // The record is as it was while the job waited; the resource has gone since.
+    world.api::<ScoringJob>().delete("mine", &DeleteParams::default()).await?;
+    let mut sql = PgConnection::connect(&world.database_url).await?;
+    let forgetting = "UPDATE resource_definitions SET uid = gen_random_uuid()";
+    let documents = include_str!("../../../docs/operations.md");
+    ensure!(documents.contains(forgetting), "docs/operations.md says something else");
+    let noted = sqlx::query(forgetting).execute(&mut sql).await?.rows_affected();
+    ensure!(noted > 0, "no definition was on record");
+
+    let operator = world.operator("b").await?;
+    let forgotten = |row: &JobRow| row.mirror == Mirror::None;
+    let row = world.until_row(job, "to be mirrored anew", forgotten).await?;
+    assert_eq!(row.status, JobStatus::Queued);
     operator.stop().await
 }
