@@ -11,6 +11,10 @@ use super::trust::{FrontProxy, Trust};
 /// Whom every caller belongs to who proves who he is.
 const AUTHENTICATED: &str = "system:authenticated";
 
+/// Whom those belong to who do not, and what they are called.
+const UNAUTHENTICATED: &str = "system:unauthenticated";
+const ANONYMOUS: &str = "system:anonymous";
+
 /// A user as Kubernetes knows them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Caller {
@@ -53,7 +57,12 @@ fn named_by(proxy: &FrontProxy, headers: &HeaderMap) -> Option<Caller> {
     };
     let user = first(&proxy.user_headers)?;
     let groups = proxy.group_headers.iter().flat_map(|name| headers.get_all(name));
-    let groups = groups.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+    let mut groups: Vec<String> = groups.filter_map(|value| value.to_str().ok()).map(str::to_owned).collect();
+    // As all servers behind the API server have it, which counts on that: in its own name, without groups, it asks what
+    // there is. Were it refused, no namespace could be deleted in the whole cluster.
+    if user != ANONYMOUS && !groups.iter().any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED) {
+        groups.push(AUTHENTICATED.to_owned());
+    }
     let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
         if let (Some(key), Ok(value)) = (extra_key(proxy, name), value.to_str()) {
@@ -175,6 +184,25 @@ mod tests {
                 extra: BTreeMap::from([("scopes/a".to_owned(), vec!["one".to_owned(), "two".to_owned()])]),
             })
         );
+    }
+
+    #[test]
+    fn who_is_named_without_groups_is_authenticated_unless_anonymous() {
+        let proxy = Signer::new();
+        let groups = |user: &'static str, group: Option<&'static str>| {
+            let mut headers = HeaderMap::new();
+            headers.append("x-remote-user", HeaderValue::from_static(user));
+            if let Some(group) = group {
+                headers.append("x-remote-group", HeaderValue::from_static(group));
+            }
+            let caller = identify(&trust(&proxy, None), &proxy.client("front-proxy"), &headers, now());
+            caller.expect("a caller").groups
+        };
+        assert_eq!(groups("system:kube-aggregator", None), [AUTHENTICATED]);
+        assert_eq!(groups("ann", Some("admins")), ["admins", AUTHENTICATED]);
+        assert_eq!(groups("ann", Some(AUTHENTICATED)), [AUTHENTICATED]);
+        assert_eq!(groups(ANONYMOUS, Some(UNAUTHENTICATED)), [UNAUTHENTICATED]);
+        assert_eq!(groups(ANONYMOUS, None), [""; 0]);
     }
 
     #[test]

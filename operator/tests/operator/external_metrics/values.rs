@@ -1,9 +1,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use axum::http::Request;
+use axum::http::header::ACCEPT;
 use domain::{Knobs, LeaseSettings};
 use jiff::Timestamp;
 use queue::{Queue, ScorerLoad};
+use serde_json::Value;
 use testkit::{Place, Redis, TempFolder};
 
 use super::scene::{Scene, path};
@@ -80,6 +83,27 @@ async fn selectors_namespaces_and_discovery_are_as_kubernetes_has_them() -> Resu
     let names: Vec<_> =
         resources["resources"].as_array().context("resources")?.iter().map(|r| &r["name"]).collect();
     assert_eq!(names, ["scoring_backlog", "scoring_oldest_job_age_seconds", "scoring_busy_ratio"]);
+    operator.stop().await
+}
+
+/// What is not current keeps the whole cluster from deleting any namespace.
+#[tokio::test]
+async fn to_the_api_server_what_there_is_to_ask_for_is_current() -> Result<()> {
+    const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+    let scene = Scene::new().await?;
+    let operator = scene.operator(&[]).await?;
+    scene.until_available().await?;
+    let version = async || {
+        let request = Request::get("/apis").header(ACCEPT, AGGREGATED).body(Vec::new())?;
+        let groups: Value = scene.world.client.request(request).await?;
+        let groups = groups["items"].as_array().context("groups")?.clone();
+        let ours = groups.iter().find(|group| group["metadata"]["name"] == "external.metrics.k8s.io");
+        Ok(ours.map(|group| group["versions"][0].clone()).unwrap_or_default())
+    };
+    let is_current = |version: &Value| {
+        version["freshness"] == "Current" && version["resources"].as_array().is_some_and(|all| all.len() == 3)
+    };
+    eventually("the API server has asked what there is", version, is_current).await?;
     operator.stop().await
 }
 
