@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::api::Api;
+use crate::chart::helm;
 
 /// The namespace that `make install` installs into.
 pub const NAMESPACE: &str = "assay";
@@ -20,10 +21,14 @@ pub const NAMESPACE: &str = "assay";
 /// How long the answer of a Service's address is waited for where it may not lead anywhere from here.
 const REACHES_WITHIN: Duration = Duration::from_secs(2);
 
-/// The release that `make install` has installed.
+/// A release of the chart.
 #[derive(Debug)]
 pub struct Installation {
     kubernetes: Kubernetes,
+    /// Its namespace.
+    namespace: String,
+    /// What the names of its objects begin with.
+    prefix: String,
 }
 
 /// The way to its gateways, for as long as this lives.
@@ -35,7 +40,7 @@ pub struct Reached {
 }
 
 impl Installation {
-    /// The one that the environment names.
+    /// The one of `make install`, on the cluster that the environment names.
     ///
     /// # Errors
     /// When it names none.
@@ -49,7 +54,25 @@ impl Installation {
             kubeconfig: path("ASSAY_CLUSTER_KUBECONFIG")?,
             kubectl: path("ASSAY_CLUSTER_KUBECTL")?,
         };
-        Ok(Installation { kubernetes })
+        Ok(Installation { kubernetes, namespace: NAMESPACE.to_owned(), prefix: NAMESPACE.to_owned() })
+    }
+
+    /// Another on the same cluster, installed or not, whose release and namespace have this name.
+    pub fn beside(&self, name: &str) -> Installation {
+        Installation {
+            kubernetes: self.kubernetes.clone(),
+            namespace: name.to_owned(),
+            prefix: format!("{name}-assay"),
+        }
+    }
+
+    /// Runs helm in the release's namespace; returns what it prints.
+    ///
+    /// # Errors
+    /// When it fails, with what it complains about.
+    pub async fn helm(&self, args: &[&str]) -> Result<String> {
+        let kubeconfig = self.kubernetes.kubeconfig.to_str().context("the kubeconfig's path is UTF-8")?;
+        helm(&[args, &["--namespace", &self.namespace, "--kubeconfig", kubeconfig]].concat()).await
     }
 
     /// Runs kubectl in the release's namespace; returns what it prints.
@@ -57,7 +80,7 @@ impl Installation {
     /// # Errors
     /// When it fails, with what it complains about.
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
-        let in_namespace = [&["--namespace", NAMESPACE], args].concat();
+        let in_namespace = [&["--namespace", &self.namespace], args].concat();
         self.kubernetes.kubectl(&in_namespace).await
     }
 
@@ -66,24 +89,25 @@ impl Installation {
     /// # Errors
     /// When they cannot be reached, or nobody gets a token.
     pub async fn reach(&self) -> Result<Reached> {
-        let token = self.kubectl(&["create", "token", "administrator", "--audience=assay"]).await?;
-        let address =
-            self.kubectl(&["get", "service", "assay-gateway", "-o=jsonpath={.spec.clusterIP}"]).await?;
+        let token = ["--namespace", NAMESPACE, "create", "token", "administrator", "--audience=assay"];
+        let token = self.kubernetes.kubectl(&token).await?;
+        let service = format!("service/{}-gateway", self.prefix);
+        let address = self.kubectl(&["get", &service, "-o=jsonpath={.spec.clusterIP}"]).await?;
         let address = SocketAddr::new(address.trim().parse::<IpAddr>()?, 80);
         let (url, forward) = match timeout(REACHES_WITHIN, TcpStream::connect(address)).await {
             Ok(Ok(_)) => (format!("http://{address}"), None),
             _ => {
-                let (port, child) = self.forward().await?;
+                let (port, child) = self.forward(&service).await?;
                 (format!("http://127.0.0.1:{port}"), Some(child))
             }
         };
         Ok(Reached { api: Api::new(url, token.trim())?, _forward: forward })
     }
 
-    async fn forward(&self) -> Result<(u16, Child)> {
+    async fn forward(&self, service: &str) -> Result<(u16, Child)> {
         let mut child = Command::new(&self.kubernetes.kubectl)
             .env("KUBECONFIG", &self.kubernetes.kubeconfig)
-            .args(["--namespace", NAMESPACE, "port-forward", "service/assay-gateway", ":80"])
+            .args(["--namespace", &self.namespace, "port-forward", service, ":80"])
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -2,7 +2,9 @@
 //! makes the cluster, installs, and runs these tests; `make test` does not.
 
 mod faults;
+mod lifecycle;
 mod record;
+mod rights;
 mod rollout;
 mod scaling;
 mod walk;
