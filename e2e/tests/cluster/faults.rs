@@ -1,10 +1,13 @@
 //! Scorers that are taken away while they work.
 
-use std::fs;
-use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use e2e::Installation;
+use e2e::chart::root;
+use e2e::installation::NAMESPACE;
+use testkit::{Seen, until};
+use tokio::process::Command;
 
 use crate::TURN;
 use crate::record::Heap;
@@ -14,16 +17,10 @@ const HEAP: usize = 1_500;
 /// How many jobs a scorer runs at once, as the chart has it.
 const CONCURRENCY: usize = 5;
 
-/// The process of a scorer's container, by what it was started as: nothing else on this machine is called like that. Scorers'
-/// children have words after it.
-fn scorer_process() -> Result<String> {
-    for entry in fs::read_dir("/proc")?.flatten() {
-        let is_scorer = fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == b"/scorer\0");
-        if is_scorer {
-            return entry.file_name().into_string().ok().context("a pid");
-        }
-    }
-    anyhow::bail!("no scorer runs on this machine: is the cluster elsewhere?")
+/// How often the container of a scorer's Pod was started anew.
+async fn restarts(installation: &Installation, pod: &str) -> Result<usize> {
+    let count = "-o=jsonpath={.status.containerStatuses[0].restartCount}";
+    installation.kubectl(&["get", "pod", pod, count]).await?.parse().context("a number")
 }
 
 #[tokio::test]
@@ -32,13 +29,20 @@ async fn a_scorer_whose_container_is_killed_loses_its_attempts_and_no_job() -> R
     let installation = Installation::from_env()?;
     let reached = installation.reach().await?;
     let heap = Heap::post(&installation, &reached, HEAP).await?;
-    heap.until_running().await?;
-    ensure!(Command::new("kill").args(["-9", &scorer_process()?]).status()?.success(), "it cannot be killed");
+    let pod = heap.until_running().await?;
+    let before = restarts(&installation, &pod).await?;
+    let killed = Command::new(root().join("hack/cluster/kill.sh")).args([NAMESPACE, &pod]).status().await?;
+    ensure!(killed.success(), "{pod} cannot be killed");
+    until(format!("{pod} is started anew"), Duration::from_secs(30), async || {
+        let now = restarts(&installation, &pod).await?;
+        Ok(Seen::when(now == before + 1, || format!("{now} restarts after {before}")))
+    })
+    .await?;
     heap.until_ended().await?;
     let attempts = heap.was_scored_once().await?;
     println!("{attempts:?}");
-    // What it ran at that moment, and nothing else.
-    ensure!((1..=CONCURRENCY).contains(&attempts.lease_lost) && attempts.others == 0, "{attempts:?}");
+    // What it ran at that moment, what it had finished and not recorded yet, and nothing else.
+    ensure!((1..=2 * CONCURRENCY).contains(&attempts.lease_lost) && attempts.others == 0, "{attempts:?}");
     Ok(())
 }
 

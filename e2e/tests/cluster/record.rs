@@ -84,11 +84,16 @@ impl<'i> Heap<'i> {
         self.count("completed_at IS NULL").await
     }
 
-    /// Waits until some are running.
-    pub(crate) async fn until_running(&self) -> Result<()> {
+    /// Waits until some are running; returns the name of a scorer's Pod that runs one.
+    pub(crate) async fn until_running(&self) -> Result<String> {
+        let question = format!(
+            "SELECT scorer FROM scoring_jobs WHERE created_at >= '{}' AND status = 'RUNNING'
+             ORDER BY started_at DESC LIMIT 1",
+            self.since
+        );
         until("some run", PATIENCE, async || {
-            let running = self.count("status = 'RUNNING'").await?;
-            Ok(Seen::when(running > 0, || "none".to_owned()))
+            let scorer = ask(self.installation, &question).await?;
+            Ok(if scorer.is_empty() { Seen::NotYet("none".to_owned()) } else { Seen::Yes(scorer) })
         })
         .await
     }
