@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use e2e::Installation;
+use testkit::{Seen, until};
 use tokio::time::sleep;
 
 use crate::TURN;
@@ -30,6 +31,11 @@ async fn a_burst_raises_scorers_to_the_maximum_and_back_and_spends_no_attempt() 
     let _turn = TURN.lock().await;
     let installation = Installation::from_env()?;
     let reached = installation.reach().await?;
+    until("one scorer is left of a test before", PATIENCE, async || {
+        let (wanted, ready) = scorers(&installation).await?;
+        Ok(Seen::when((wanted, ready) == (1, 1), || format!("{wanted} are wanted, {ready} ready")))
+    })
+    .await?;
     let heap = Heap::post(&installation, &reached, BURST).await?;
     let (begun, mut most, mut seen) = (Instant::now(), 0, None);
     loop {
