@@ -1,14 +1,13 @@
 //! What gateways keep together on Redis, and doing without it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use domain::Rate;
 use queue::{QueueError, RateAnswer, RateLimits};
-use runtime::Outage;
 use runtime::metrics::Dependency;
-use tokio::time::{Instant, timeout};
+use runtime::{Breaker, Outage};
+use tokio::time::timeout;
 
 use crate::metrics::Metrics;
 
@@ -18,16 +17,11 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// How long nobody asks after it did not answer in that time. Then one does, and the others once that was answered.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// The state of a Redis that answers.
-const WELL: u64 = 0;
-
 /// Redis, as long as it answers soon.
 pub(super) struct Shared {
     limits: Arc<RateLimits>,
     outage: Arc<Outage>,
-    began: Instant,
-    /// [`WELL`], or when it may be asked again, in milliseconds since it began.
-    ask_at: AtomicU64,
+    breaker: Breaker,
 }
 
 impl Shared {
@@ -37,34 +31,13 @@ impl Shared {
         Ok(Shared {
             limits: Arc::new(RateLimits::connect(url)?),
             outage: Arc::new(Outage::shown_by("rate limits on Redis", away)),
-            began: Instant::now(),
-            ask_at: AtomicU64::new(WELL),
+            breaker: Breaker::new(PAUSE),
         })
     }
 
-    fn now(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    fn after_pause(&self) -> u64 {
-        self.now() + u64::try_from(PAUSE.as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// Whether Redis is worth a question: it answered the last one, or it is time for one to find out.
+    /// Whether Redis is worth a question.
     pub(super) fn may_be_asked(&self) -> bool {
-        match self.ask_at.load(Ordering::Relaxed) {
-            WELL => true,
-            at if self.now() < at => false,
-            at => {
-                let claimed = self.ask_at.compare_exchange(
-                    at,
-                    self.after_pause(),
-                    Ordering::Relaxed,
-                    Ordering::Relaxed,
-                );
-                claimed.is_ok()
-            }
-        }
+        self.breaker.may_be_asked()
     }
 
     /// Asks Redis; `None` when it does not answer soon.
@@ -81,11 +54,11 @@ impl Shared {
         });
         match timeout(PATIENCE, question).await {
             Ok(Ok(Ok(answer))) => {
-                self.ask_at.store(WELL, Ordering::Relaxed);
+                self.breaker.answered();
                 Some(answer)
             }
             _ => {
-                self.ask_at.store(self.after_pause(), Ordering::Relaxed);
+                self.breaker.failed();
                 None
             }
         }
