@@ -22,7 +22,11 @@ const COMPRESSING: usize = 256 * 1024;
 ///
 /// # Errors
 /// When there is no room for it.
-pub(crate) fn hold(response: Response, who: String, room: &Shares) -> Result<Response, NoRoom> {
+pub(crate) fn hold(
+    response: Response,
+    who: impl FnOnce() -> String,
+    room: &Shares,
+) -> Result<Response, NoRoom> {
     let size = response.body().size_hint();
     let bytes = match size.exact() {
         Some(bytes) => usize::try_from(bytes).unwrap_or(usize::MAX),
@@ -33,7 +37,7 @@ pub(crate) fn hold(response: Response, who: String, room: &Shares) -> Result<Res
     if bytes <= PIECE {
         return Ok(response);
     }
-    let share = room.take(Some(who), bytes).ok_or(NoRoom)?;
+    let share = room.take(Some(who()), bytes).ok_or(NoRoom)?;
     Ok(response.map(|body| Body::new(HeldBody { body, rest: Bytes::new(), _share: share })))
 }
 
@@ -104,7 +108,7 @@ mod tests {
     #[tokio::test]
     async fn what_one_client_does_not_take_keeps_others_from_nothing() {
         let room = Shares::new(400_000, 100_000);
-        let hold = |who: &str, bytes| hold(answer(bytes), who.to_owned(), &room);
+        let hold = |who: &str, bytes| hold(answer(bytes), || who.to_owned(), &room);
         let held = hold("slow", 90_000).expect("room");
         assert!(hold("slow", 20_000).is_err());
         assert!(hold("slow", PIECE).is_ok(), "a small one counts as nothing");
@@ -116,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_handed_on_whole_in_pieces_with_its_length() {
         let room = Shares::new(400_000, 100_000);
-        let mut response = hold(answer(50_000), String::new(), &room).expect("room");
+        let mut response = hold(answer(50_000), String::new, &room).expect("room");
         assert_eq!(response.body().size_hint().exact(), Some(50_000));
         let first = std::future::poll_fn(|cx| Pin::new(response.body_mut()).poll_frame(cx)).await;
         let first = first.expect("a frame").expect("no error").into_data().expect("data");

@@ -31,9 +31,6 @@ const WAITING_FOR_A_PLACE: usize = 8;
 /// How long a request keeps its place while it waits for its client: most bodies come along with their heads.
 const MOMENT: Duration = Duration::from_millis(5);
 
-/// Nobody but an admin has more than such a part of all streams.
-const PART: usize = 20;
-
 /// How many searches of texts are under way or wait for that, in all and of one tenant, and how many are under way.
 const SEARCHES: usize = 64;
 const SEARCHES_OF_ONE: usize = 4;
@@ -149,7 +146,7 @@ impl Overload {
         };
         Overload {
             places: Arc::new(places),
-            streams: Shares::new(settings.streams, settings.streams.div_ceil(PART)),
+            streams: Shares::among_callers(settings.streams),
             bodies: semaphore(settings.body_memory / PIECE),
             answers: Shares::new(settings.answer_memory, settings.answer_memory / 4),
             searches: Shares::new(SEARCHES, SEARCHES_OF_ONE),
@@ -302,9 +299,10 @@ pub(crate) async fn limit<F: Future<Output = Response>>(
     overload.places.show();
     request.extensions_mut().insert(place.clone());
     let held = Held(place);
-    let client = request.extensions().get::<Client>().map(Client::to_string).unwrap_or_default();
+    let client = request.extensions().get::<Client>().copied();
     let response = next(request).await;
     drop(held);
-    answers::hold(response, client, &overload.answers)
+    let who = || client.map(|client| client.to_string()).unwrap_or_default();
+    answers::hold(response, who, &overload.answers)
         .unwrap_or_else(|NoRoom| shed(&overload.metrics, "answer").into_response())
 }

@@ -35,6 +35,11 @@ impl Shares {
         Shares { all, each, held: Arc::default() }
     }
 
+    /// So much for all callers, and a twentieth of that for each who may not have all of it.
+    pub(crate) fn among_callers(all: usize) -> Shares {
+        Shares::new(all, all.div_ceil(20))
+    }
+
     /// Takes so much of it for somebody, or for those who may have all of it. `None` when there is not so much left.
     pub(crate) fn take(&self, who: Option<String>, amount: usize) -> Option<Share> {
         let mut held = locked(&self.held);

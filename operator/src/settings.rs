@@ -90,7 +90,6 @@ impl Settings {
             self.leader_lease
         );
         self.retention.validate()?;
-        self.external_metrics.settings()?;
         self.database.check_migration()?;
         LeaseSettings::renewed_by_thirds(self.scorer_lease).context("--lease")
     }

@@ -113,13 +113,7 @@ impl Queue {
         pool: &Pool,
         write: impl FnOnce(&mut Arguments<'_, '_>),
     ) -> Result<T, QueueError> {
-        let mut invocation = script.code.prepare_invoke();
-        for key in keys::scorers(pool) {
-            invocation.key(key);
-        }
-        write(&mut Arguments(&mut invocation));
-        let result = self.link(pool).run(&invocation).await;
-        result.map_err(|error| QueueError::of_script(script.name, error))
+        self.run_on(keys::scorers(pool), script, pool, write).await
     }
 
     /// Runs the script once.
@@ -129,12 +123,26 @@ impl Queue {
         pool: &Pool,
         write: impl FnOnce(&mut Arguments<'_, '_>),
     ) -> Result<T, QueueError> {
+        let lease = self.shared.lease;
+        self.run_on(keys::all(pool), script, pool, |arguments| {
+            arguments.0.arg(milliseconds(lease.duration()));
+            arguments.0.arg(milliseconds(outage_after(lease)));
+            write(arguments);
+        })
+        .await
+    }
+
+    async fn run_on<T: FromRedisValue>(
+        &self,
+        keys: impl IntoIterator<Item = String>,
+        script: &Script,
+        pool: &Pool,
+        write: impl FnOnce(&mut Arguments<'_, '_>),
+    ) -> Result<T, QueueError> {
         let mut invocation = script.code.prepare_invoke();
-        for key in keys::all(pool) {
+        for key in keys {
             invocation.key(key);
         }
-        invocation.arg(milliseconds(self.shared.lease.duration()));
-        invocation.arg(milliseconds(outage_after(self.shared.lease)));
         write(&mut Arguments(&mut invocation));
         let result = self.link(pool).run(&invocation).await;
         result.map_err(|error| QueueError::of_script(script.name, error))

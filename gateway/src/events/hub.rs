@@ -14,9 +14,6 @@ use crate::caller::Caller;
 use crate::problem::{Code, Problem};
 use crate::shares::{Share, Shares};
 
-/// Nobody but an admin has more than such a part of the places of those who wait.
-const PART: usize = 20;
-
 /// Who waits for what. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Hub {
@@ -62,7 +59,7 @@ impl Hub {
     /// For so many at once. With an announcer, other gateways are told what changes here.
     pub(crate) fn new(most: usize, announcer: Option<Announcer>, watchers: Gauge) -> Hub {
         let shared = Shared {
-            room: Shares::new(most, most.div_ceil(PART)),
+            room: Shares::among_callers(most),
             jobs: Watched::new(),
             batches: Watched::new(),
             announcer,

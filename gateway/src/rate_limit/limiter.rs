@@ -62,6 +62,14 @@ struct Account {
     waiting: Vec<oneshot::Sender<Verdict>>,
 }
 
+impl Account {
+    /// How far it is ahead, in microseconds, but for what was taken in advance and not used yet.
+    fn ahead_us(&self, rate: &Rate, now_us: u64) -> u64 {
+        let unused_us = u64::from(self.advance.left()) * rate.interval_us();
+        self.tat_us.saturating_sub(now_us + unused_us)
+    }
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -103,8 +111,7 @@ impl Limiter {
             let now_us = self.asker.now_us();
             if it.advance.spend(now_us) {
                 self.asker.metrics.rate_decided("redis", 1);
-                let unused_us = u64::from(it.advance.left()) * self.rate().interval_us();
-                return Verdict { allowed: true, ahead_us: it.tat_us.saturating_sub(now_us + unused_us) };
+                return Verdict { allowed: true, ahead_us: it.ahead_us(self.rate(), now_us) };
             }
             let ahead_us = it.tat_us.saturating_sub(now_us);
             if self.rate().left(ahead_us) == 0 {
@@ -197,11 +204,9 @@ impl Asker {
             match taken {
                 Some(answer) => {
                     self.metrics.rate_decided("redis", waiting.len());
-                    let ahead_us = answer.tat_us.saturating_sub(answer.now_us);
-                    it.tat_us = now_us + ahead_us;
+                    it.tat_us = now_us + answer.tat_us.saturating_sub(answer.now_us);
                     it.advance.answered(number, answer.granted, now_us);
-                    let unused_us = u64::from(it.advance.left()) * self.rate.interval_us();
-                    let ahead_us = ahead_us.saturating_sub(unused_us);
+                    let ahead_us = it.ahead_us(&self.rate, now_us);
                     for (number, verdict) in (0..).zip(waiting) {
                         // A caller that has gone needs no answer.
                         let _ = verdict.send(Verdict { allowed: number < answer.granted, ahead_us });

@@ -1,8 +1,10 @@
 //! Who asks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use axum::http::{HeaderMap, HeaderName};
+use percent_encoding::percent_decode_str;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
 use super::der;
@@ -78,22 +80,8 @@ fn extra_key(proxy: &FrontProxy, header: &HeaderName) -> Option<String> {
     let encoded = prefixes
         .filter_map(|prefix| header.as_str().strip_prefix(&prefix.to_ascii_lowercase()))
         .find(|key| !key.is_empty())?;
-    let mut decoded = Vec::new();
-    let mut rest = encoded;
-    while let Some(byte) = rest.bytes().next() {
-        let hex = rest.get(1..3).and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match hex.filter(|_| byte == b'%') {
-            Some(character) => {
-                decoded.push(character);
-                rest = &rest[3..];
-            }
-            None => {
-                decoded.push(byte);
-                rest = &rest[1..];
-            }
-        }
-    }
-    Some(String::from_utf8(decoded).unwrap_or_else(|_| encoded.to_owned()))
+    let decoded = percent_decode_str(encoded).decode_utf8();
+    Some(decoded.map_or_else(|_| encoded.to_owned(), Cow::into_owned))
 }
 
 #[cfg(test)]
