@@ -107,16 +107,18 @@ const ACCEPT: &str = concat!(
     tenants_of!("weighed", "$19"),
     "
 ), counted_once AS (
-  -- Of a submission that has an active job, or is asked for twice, no more than one is made.
-  SELECT w.*, w.submission_status = 'SUBMITTED' AND w.rubric_version IS NOT NULL
+  -- Of a submission that has an active job, or is asked for twice, no more than one is made. Where all of them fit, it need
+  -- not be looked up which.
+  SELECT w.*, t.allowed, t.active, w.submission_status = 'SUBMITTED' AND w.rubric_version IS NOT NULL
     AND row_number() OVER (PARTITION BY w.submission_id ORDER BY w.ord) = 1
-    AND NOT EXISTS (SELECT FROM scoring_jobs a WHERE a.submission_id = w.submission_id AND a.completed_at IS NULL
-      OFFSET 0) AS is_new
-  FROM weighed w
+    AND CASE WHEN t.active + cardinality($1::uuid[]) > t.allowed THEN NOT EXISTS (
+      SELECT FROM scoring_jobs a WHERE a.submission_id = w.submission_id AND a.completed_at IS NULL OFFSET 0)
+      ELSE TRUE END AS is_new
+  FROM weighed w LEFT JOIN tenants t ON t.tenant = w.tenant
 ), admitted AS (
-  SELECT w.*, t.allowed, coalesce(t.active + count(*) FILTER (WHERE w.is_new)
-    OVER (PARTITION BY w.tenant ORDER BY w.ord) > t.allowed, FALSE) AS too_many
-  FROM counted_once w LEFT JOIN tenants t ON t.tenant = w.tenant
+  SELECT w.*, coalesce(active + count(*) FILTER (WHERE is_new)
+    OVER (PARTITION BY tenant ORDER BY ord) > allowed, FALSE) AS too_many
+  FROM counted_once w
 ), inserted AS (
   INSERT INTO scoring_jobs (id, submission_id, batch_id, tenant, owner, rubric, rubric_version, pool, priority,
     max_attempts, backoff_seconds, timeout_seconds, ttl_seconds, not_before, suspended, traceparent, resource_kind,
