@@ -5,10 +5,9 @@ source "$(dirname "${BASH_SOURCE[0]}")/place.sh"
 cluster_runs || die "There is no cluster"
 container=$("$(kubectl_of_cluster)" --kubeconfig="$kubeconfig" --namespace "$1" get pod "$2" \
 	-o 'jsonpath={.status.containerStatuses[0].containerID}')
-kill=(--namespace k8s.io tasks kill --signal SIGKILL "${container#containerd://}")
+kill=(tasks kill --signal SIGKILL "${container#containerd://}")
 if kind_is_ours; then
-	docker exec "$kind_name-control-plane" ctr "${kill[@]}"
+	docker exec "$kind_name-control-plane" ctr --namespace k8s.io "${kill[@]}"
 else
-	pid=$(node_pid)
-	"$(hack/cluster/tools.sh ctr)/ctr" --address "/proc/$pid/root/run/containerd/containerd.sock" "${kill[@]}"
+	ctr_of_node "${kill[@]}"
 fi

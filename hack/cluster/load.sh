@@ -10,14 +10,12 @@ fi
 folder=$(image_folder)
 if ! kind_is_ours; then
 	pid=$(node_pid) || die "There is no cluster to load images into: make cluster"
-	ctr=$(hack/cluster/tools.sh ctr)/ctr
 	snapshotter=$(sed -n 's/^ *snapshotter = "\(.*\)"/\1/p' "/proc/$pid/root/run/assay/containerd.toml")
 fi
 for name in "$@"; do
 	if kind_is_ours; then
 		kind load image-archive "$folder/$name.tar" --name "$kind_name" >&2
 	else
-		output=$("$ctr" --address "/proc/$pid/root/run/containerd/containerd.sock" --namespace k8s.io images import \
-			--snapshotter "$snapshotter" "$folder/$name.tar" 2>&1) || die "$output"
+		output=$(ctr_of_node images import --snapshotter "$snapshotter" "$folder/$name.tar" 2>&1) || die "$output"
 	fi
 done

@@ -28,6 +28,13 @@ node_pid() {
 
 cluster_runs() { [[ -e $kubeconfig ]] && { kind_is_ours || node_pid >/dev/null; }; }
 
+# ctr ARGUMENT...: asks containerd of the local node.
+ctr_of_node() {
+	local pid
+	pid=$(node_pid) || die "There is no cluster: make cluster"
+	"$(hack/cluster/tools.sh ctr)/ctr" --address "/proc/$pid/root/run/containerd/containerd.sock" --namespace k8s.io "$@"
+}
+
 # kubectl of the version that the local node has, or what is in PATH with kind.
 kubectl_of_cluster() { if kind_is_ours && has kubectl; then command -v kubectl; else echo "$(hack/cluster/build.sh)/kubectl"; fi; }
 
