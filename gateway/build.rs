@@ -14,7 +14,9 @@ const SOURCES: [&str; 6] =
     ["index.html", "package.json", "package-lock.json", "tsconfig.json", "vite.config.ts", "src"];
 
 fn main() {
-    let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("../web");
+    // Where it runs, not where it was compiled: a target folder may move with its checkout.
+    let here = env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where");
+    let web = Path::new(&here).join("../web");
     let sources = SOURCES.map(|name| web.join(name));
     for source in &sources {
         println!("cargo::rerun-if-changed={}", source.display());
