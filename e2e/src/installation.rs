@@ -66,6 +66,11 @@ impl Installation {
         }
     }
 
+    /// What the release calls an object of its own.
+    pub fn name_of(&self, object: &str) -> String {
+        format!("{}-{object}", self.prefix)
+    }
+
     /// Runs helm in the release's namespace; returns what it prints.
     ///
     /// # Errors
@@ -91,7 +96,7 @@ impl Installation {
     pub async fn reach(&self) -> Result<Reached> {
         let token = ["--namespace", NAMESPACE, "create", "token", "administrator", "--audience=assay"];
         let token = self.kubernetes.kubectl(&token).await?;
-        let service = format!("service/{}-gateway", self.prefix);
+        let service = format!("service/{}", self.name_of("gateway"));
         let address = self.kubectl(&["get", &service, "-o=jsonpath={.spec.clusterIP}"]).await?;
         let address = SocketAddr::new(address.trim().parse::<IpAddr>()?, 80);
         let (url, forward) = match timeout(REACHES_WITHIN, TcpStream::connect(address)).await {

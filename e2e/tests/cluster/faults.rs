@@ -1,12 +1,14 @@
-//! Scorers that are taken away while they work.
+//! Pods that are taken away while they work.
 
+use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use e2e::Installation;
 use e2e::chart::root;
 use e2e::installation::NAMESPACE;
-use testkit::{Seen, until};
+use serde_json::json;
+use testkit::{Seen, TempFolder, until};
 use tokio::process::Command;
 
 use crate::TURN;
@@ -46,8 +48,49 @@ async fn a_scorer_whose_container_is_killed_loses_its_attempts_and_no_job() -> R
     Ok(())
 }
 
+/// Asks the API server to evict a Pod, as whoever empties a node does.
+async fn evict(installation: &Installation, pod: &str) -> Result<String> {
+    let folder = TempFolder::new()?;
+    let file = folder.path().join("eviction.json");
+    let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": pod } });
+    fs::write(&file, eviction.to_string())?;
+    let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction");
+    installation.kubectl(&["create", "--raw", &path, "-f", file.to_str().context("a path in UTF-8")?]).await
+}
+
 #[tokio::test]
-async fn eviction_and_a_drain_of_the_node_spend_no_attempt() -> Result<()> {
+async fn a_scorer_that_is_evicted_spends_no_attempt() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let installation = Installation::from_env()?;
+    let reached = installation.reach().await?;
+    let heap = Heap::post(&installation, &reached, HEAP).await?;
+    let pod = heap.until_running().await?;
+    evict(&installation, &pod).await?;
+    installation.kubectl(&["wait", "pod", &pod, "--for=delete", "--timeout=60s"]).await?;
+    heap.until_ended().await?;
+    let attempts = heap.was_scored_once().await?;
+    println!("{attempts:?}");
+    ensure!(attempts.lease_lost == 0, "{attempts:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn no_more_gateways_are_evicted_than_may_be_away() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let installation = Installation::from_env()?;
+    let gateways = ["get", "pods", "--selector=app.kubernetes.io/component=gateway", "-o=name"];
+    let pods = installation.kubectl(&gateways).await?;
+    let pods: Vec<&str> = pods.lines().filter_map(|pod| pod.strip_prefix("pod/")).collect();
+    let [one, other] = pods[..] else { bail!("there are {pods:?}, not two") };
+    evict(&installation, one).await?;
+    let refused = evict(&installation, other).await.err().context("both are")?.to_string();
+    ensure!(refused.contains("disruption budget"), "{refused}");
+    let gateway = installation.name_of("gateway");
+    installation.kubectl(&["rollout", "status", "deployment", &gateway, "--timeout=90s"]).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_drain_of_the_node_spends_no_attempt() -> Result<()> {
     let _turn = TURN.lock().await;
     let installation = Installation::from_env()?;
     let reached = installation.reach().await?;

@@ -1,15 +1,19 @@
-//! A release from its installation to its end, beside the other.
+//! A release from its installation to its end, and after it.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result};
+use e2e::installation::NAMESPACE;
 use e2e::world::PATIENCE;
 use e2e::{Installation, sources};
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::{Seen, until};
 
 use crate::TURN;
+use crate::release::{
+    COLLECTED_WITHIN, asked_for_later, beside, helm, install, objects, scores, until_done, with_pools,
+};
 
 /// The release, and its namespace.
 const OTHER: &str = "other";
@@ -18,29 +22,18 @@ const OTHER: &str = "other";
 const STAYS: [&str; 2] =
     ["Lease other/assay-operator", "PersistentVolumeClaim other/data-other-assay-postgres-0"];
 
+/// The same of one that has the definitions and serves external metrics.
+const STAYS_OF_THE_FIRST: [&str; 5] = [
+    "CustomResourceDefinition scoringbatches.assay.dev",
+    "CustomResourceDefinition scoringjobs.assay.dev",
+    "Lease assay/assay-operator",
+    "PersistentVolumeClaim assay/data-assay-postgres-0",
+    "Secret assay/assay-external-metrics-tls",
+];
+
 /// What a namespace has by itself.
 const OF_A_NAMESPACE: [&str; 3] =
     ["Namespace other", "ConfigMap other/kube-root-ca.crt", "ServiceAccount other/default"];
-
-/// How long what belongs to others that are gone may be there.
-const COLLECTED_WITHIN: Duration = Duration::from_secs(60);
-
-/// Every object that a release could have made: outside of namespaces, in its own, and in the system's.
-async fn objects(installation: &Installation) -> Result<BTreeSet<String>> {
-    // Events come and go by themselves, and metrics are no objects.
-    let is_object = |kind: &&str| !kind.starts_with("events") && !kind.ends_with(".external.metrics.k8s.io");
-    let kinds = installation.kubectl(&["api-resources", "--verbs=list", "-o=name"]).await?;
-    let kinds: Vec<&str> = kinds.lines().filter(is_object).collect();
-    ensure!(kinds.len() > 40, "kubectl knows only {kinds:?}");
-    let line = "{{range .items}}{{.kind}} {{with .metadata.namespace}}{{.}}/{{end}}{{.metadata.name}}{{\"\\n\"}}{{end}}";
-    let template = format!("-o=go-template={line}");
-    let all = installation.kubectl(&["get", &kinds.join(","), "--all-namespaces", &template]).await?;
-    let can_be_its = |object: &&str| {
-        let name = object.split_whitespace().nth(1).unwrap_or_default();
-        name.split_once('/').is_none_or(|(namespace, _)| [OTHER, "kube-system"].contains(&namespace))
-    };
-    Ok(all.lines().filter(can_be_its).map(str::to_owned).collect())
-}
 
 /// The pools that have scorers.
 async fn pools(release: &Installation) -> Result<Vec<String>> {
@@ -48,35 +41,6 @@ async fn pools(release: &Installation) -> Result<Vec<String>> {
     let selector = "--selector=app.kubernetes.io/component=scorer";
     let pools = release.kubectl(&["get", "deployments", selector, pools]).await?;
     Ok(pools.lines().map(str::to_owned).collect())
-}
-
-/// Has something scored in this pool.
-async fn scores(release: &Installation, number: usize, pool: &str) -> Result<()> {
-    let reached = release.reach().await?;
-    let submission = reached.api.submit(&sources::python(number)).await?;
-    let job = reached.api.ask(&json!({ "submissionId": submission, "pool": pool })).await?.job()?;
-    let shown = reached.api.job_once_ended(job, PATIENCE).await?;
-    ensure!(shown["status"] == "DONE", "in the pool {pool}: {shown}");
-    let resource = format!("scoringjob/{job}");
-    release.kubectl(&["wait", &resource, "--for=condition=Complete", "--timeout=30s"]).await.map(drop)
-}
-
-/// The options of an installation with these pools.
-fn with_pools(pools: &Value) -> Vec<String> {
-    vec![
-        "--values=hack/cluster/values.yaml".to_owned(),
-        "--set=crds.install=false,externalMetrics.enabled=false,scorer.defaults.autoscaling.kind=none"
-            .to_owned(),
-        format!("--set-json=scorer.pools={pools}"),
-    ]
-}
-
-async fn helm(release: &Installation, args: &[&str], options: &[String]) -> Result<()> {
-    let begun = Instant::now();
-    let options = options.iter().map(String::as_str).chain(["--wait", "--timeout=5m"]);
-    release.helm(&args.iter().copied().chain(options).collect::<Vec<_>>()).await?;
-    println!("helm {}: {:.1?}", args.join(" "), begun.elapsed());
-    Ok(())
 }
 
 async fn live(release: &Installation) -> Result<()> {
@@ -103,20 +67,14 @@ async fn a_release_that_was_upgraded_rolled_back_and_uninstalled_leaves_what_the
 {
     let _turn = TURN.lock().await;
     let installation = Installation::from_env()?;
-    let release = installation.beside(OTHER);
-    let before = objects(&installation).await?;
-    installation.kubectl(&["create", "namespace", OTHER]).await?;
-    let policy = "pod-security.kubernetes.io/enforce=restricted";
-    installation.kubectl(&["label", "namespace", OTHER, policy]).await?;
-
-    let lived = live(&release).await;
-    let left = async {
-        lived?;
-        helm(&release, &["uninstall", OTHER], &[]).await?;
+    let before = objects(&installation, OTHER).await?;
+    beside(&installation, OTHER, async |release| {
+        live(release).await?;
+        helm(release, &["uninstall", OTHER], &[]).await?;
         let expected: BTreeSet<String> =
             STAYS.iter().chain(&OF_A_NAMESPACE).map(|&it| it.to_owned()).collect();
         until("only what the documents say is left", COLLECTED_WITHIN, async || {
-            let now = objects(&installation).await?;
+            let now = objects(&installation, OTHER).await?;
             // The documents name them as such: what became of four jobs, and the volume by its claim.
             let is_named = |object: &String| {
                 object.starts_with("ScoringJob other/") || object.starts_with("PersistentVolume pvc-")
@@ -128,17 +86,49 @@ async fn a_release_that_was_upgraded_rolled_back_and_uninstalled_leaves_what_the
             }))
         })
         .await
-    }
-    .await;
-    // Whatever went wrong, it does not stand in the way of others.
-    release.helm(&["uninstall", OTHER, "--ignore-not-found", "--wait"]).await?;
-    installation.kubectl(&["delete", "namespace", OTHER, "--wait=false"]).await?;
-    left?;
-    until("nothing is left at all", COLLECTED_WITHIN, async || {
-        let now = objects(&installation).await?;
-        let new: Vec<&String> = now.difference(&before).collect();
-        let gone: Vec<&String> = before.difference(&now).collect();
-        Ok(Seen::when(new.is_empty() && gone.is_empty(), || format!("new: {new:?}, gone: {gone:?}")))
     })
     .await
+}
+
+/// What is there of the first release, but for its jobs, its volume, and what `make install` makes besides.
+async fn of_the_first(installation: &Installation) -> Result<BTreeSet<String>> {
+    let is_its = |object: &String| {
+        let (kind, name) = object.split_once(' ').unwrap_or_default();
+        let by_others = ["Namespace", "Node", "CSINode", "ScoringJob", "ScoringBatch"].contains(&kind)
+            || kind == "APIService" && name.ends_with(".assay.dev")
+            || ["assay/administrator", "assay/default", "assay/kube-root-ca.crt"].contains(&name);
+        !by_others && (name.contains(NAMESPACE) || name.ends_with(".external.metrics.k8s.io"))
+    };
+    Ok(objects(installation, NAMESPACE).await?.into_iter().filter(is_its).collect())
+}
+
+#[tokio::test]
+async fn what_an_uninstalled_release_leaves_is_taken_up_by_the_next() -> Result<()> {
+    let _turn = TURN.lock().await;
+    let installation = Installation::from_env()?;
+    let api = installation.reach().await?.api;
+    let done = api.submit_and_score(&sources::python(1), "default").await?;
+    let later = asked_for_later(&api, Duration::from_secs(30)).await?;
+    let score = api.job_once_ended(done, PATIENCE).await?["score"].clone();
+    let [of_done, of_later] = [done, later].map(|job| format!("scoringjob/{job}"));
+    installation.kubectl(&["wait", &of_done, "--for=condition=Complete", "--timeout=30s"]).await?;
+    installation.kubectl(&["wait", &of_later, "--for=create", "--timeout=30s"]).await?;
+
+    helm(&installation, &["uninstall", NAMESPACE], &[]).await?;
+    let left = until("only what the documents say is left", COLLECTED_WITHIN, async || {
+        let now = of_the_first(&installation).await?;
+        let expected: BTreeSet<String> = STAYS_OF_THE_FIRST.iter().map(|&it| it.to_owned()).collect();
+        Ok(Seen::when(now == expected, || format!("{now:?}, not {expected:?}")))
+    })
+    .await;
+    install(&[]).await?;
+    left?;
+
+    let api = installation.reach().await?.api;
+    let shown = api.job(done).await?;
+    assert_eq!((&shown["status"], &shown["score"]), (&json!("DONE"), &score), "{shown}");
+    installation.kubectl(&["get", &of_done]).await.context("the resource of what was done")?;
+    until_done(&api, later).await?;
+    let complete = ["wait", &of_later, "--for=condition=Complete", "--timeout=30s"];
+    installation.kubectl(&complete).await.map(drop)
 }

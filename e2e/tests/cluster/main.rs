@@ -3,11 +3,14 @@
 
 mod faults;
 mod lifecycle;
+mod load;
 mod record;
+mod release;
+mod restore;
 mod rights;
 mod rollout;
 mod scaling;
 mod walk;
 
-/// There is one installation: who changes it, or measures it, does so alone.
+/// There is one installation, which some tests change and others measure: one test at a time.
 static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());

@@ -30,10 +30,15 @@ pub(crate) struct Attempts {
     pub(crate) others: usize,
 }
 
-async fn ask(installation: &Installation, question: &str) -> Result<String> {
-    let psql =
-        ["exec", "assay-postgres-0", "--", "psql", "-U", "assay", "-h", "/tmp", "-qAtc", question, "assay"];
-    Ok(installation.kubectl(&psql).await?.trim().to_owned())
+/// Runs one of PostgreSQL's programs beside the bundled Postgres, as the owner of its tables.
+pub(crate) async fn run(installation: &Installation, program: &str, args: &[&str]) -> Result<String> {
+    let pod = installation.name_of("postgres-0");
+    let inside = ["exec", &pod, "--", program, "-U", "assay", "-h", "/tmp"];
+    Ok(installation.kubectl(&[&inside, args].concat()).await?.trim().to_owned())
+}
+
+pub(crate) async fn ask(installation: &Installation, question: &str) -> Result<String> {
+    run(installation, "psql", &["-qAtc", question, "assay"]).await
 }
 
 /// As many submissions that take some milliseconds to score: each has 60 functions to be parsed.

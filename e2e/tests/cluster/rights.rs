@@ -4,10 +4,14 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use e2e::Installation;
 use e2e::installation::NAMESPACE;
+use e2e::world::PATIENCE;
+use e2e::{Installation, sources};
 use serde_json::{Value, json};
 use testkit::TempFolder;
+
+use crate::TURN;
+use crate::release::install;
 
 /// May this account do that? Namespace "" is the cluster; a resource may be GROUP/RESOURCE, and RESOURCE:NAME one of them.
 /// Accounts are the release's, but for those with a namespace of their own.
@@ -121,6 +125,7 @@ fn review(account: &str, verb: &str, resource: &str, namespace: &str) -> Value {
 
 #[tokio::test]
 async fn each_service_may_do_what_it_needs_and_nothing_of_what_it_does_not() -> Result<()> {
+    let _turn = TURN.lock().await;
     let installation = Installation::from_env()?;
     let reviews: Vec<Value> = TABLE
         .iter()
@@ -151,6 +156,7 @@ async fn each_service_may_do_what_it_needs_and_nothing_of_what_it_does_not() -> 
 
 #[tokio::test]
 async fn an_operator_that_would_delete_a_pod_is_refused() -> Result<()> {
+    let _turn = TURN.lock().await;
     let installation = Installation::from_env()?;
     let account = "--as=system:serviceaccount:assay:assay-operator";
     let refused =
@@ -171,6 +177,7 @@ async fn tokens(installation: &Installation, component: &str) -> Result<Vec<Stri
 
 #[tokio::test]
 async fn who_does_not_speak_to_the_api_server_has_no_token_for_it() -> Result<()> {
+    let _turn = TURN.lock().await;
     let installation = Installation::from_env()?;
     for component in ["scorer", "postgres", "redis"] {
         assert_eq!(tokens(&installation, component).await?, Vec::<String>::new());
@@ -178,4 +185,31 @@ async fn who_does_not_speak_to_the_api_server_has_no_token_for_it() -> Result<()
     // The same look finds those that are there.
     ensure!(!tokens(&installation, "operator").await?.is_empty());
     Ok(())
+}
+
+#[tokio::test]
+async fn an_operator_of_all_namespaces_takes_up_what_is_asked_for_in_any() -> Result<()> {
+    const ELSEWHERE: &str = "elsewhere";
+    let _turn = TURN.lock().await;
+    let installation = Installation::from_env()?;
+    let elsewhere = installation.beside(ELSEWHERE);
+    installation.kubectl(&["create", "namespace", ELSEWHERE]).await?;
+    let scored = async {
+        install(&["--set=operator.allNamespaces=true"]).await?;
+        let submission = installation.reach().await?.api.submit(&sources::python(1)).await?;
+        let folder = TempFolder::new()?;
+        let file = folder.path().join("job.json");
+        let job = json!({ "apiVersion": "assay.dev/v1alpha1", "kind": "ScoringJob", "metadata": { "name": "by-hand" },
+            "spec": { "submissionId": submission } });
+        fs::write(&file, job.to_string())?;
+        elsewhere.kubectl(&["create", "-f", file.to_str().context("a path in UTF-8")?]).await?;
+        let complete = ["--for=condition=Complete", &format!("--timeout={}s", PATIENCE.as_secs())];
+        elsewhere.kubectl(&[&["wait", "scoringjob/by-hand"], &complete[..]].concat()).await
+    }
+    .await;
+    // Deleted while somebody looks after it, as a person would.
+    elsewhere.kubectl(&["delete", "scoringjobs", "--all", "--timeout=30s"]).await?;
+    installation.kubectl(&["delete", "namespace", ELSEWHERE, "--timeout=60s"]).await?;
+    install(&[]).await?;
+    scored.map(drop)
 }

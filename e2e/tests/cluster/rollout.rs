@@ -1,48 +1,24 @@
-//! `helm upgrade` while clients ask, and a new certificate of the external metrics.
+//! `helm upgrade` and `helm rollback` while clients ask, and a new certificate of the external metrics.
 
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Installation, Reached};
+use e2e::Installation;
+use e2e::installation::NAMESPACE;
 use jiff::Timestamp;
-use serde_json::json;
-use tokio::process::Command;
-use tokio::task::JoinSet;
-use tokio::time::sleep;
+use testkit::{Seen, until};
 use uuid::Uuid;
 
 use crate::TURN;
+use crate::load::Load;
 use crate::record::{Attempts, Heap, submissions};
+use crate::release::install;
 
-const CLIENTS: usize = 8;
-const PAUSE: Duration = Duration::from_millis(50);
+/// As the chart has it.
+const GATEWAYS: usize = 2;
 
 const BACKLOG: &str =
     "/apis/external.metrics.k8s.io/v1beta1/namespaces/assay/scoring_backlog?labelSelector=pool%3Ddefault";
-
-/// Asks for the score of one after the other and lists jobs, until told to stop; counts what was answered.
-async fn client(
-    reached: Arc<Reached>,
-    ids: Vec<Uuid>,
-    stop: Arc<AtomicBool>,
-    answered: Arc<AtomicUsize>,
-) -> Result<()> {
-    for id in ids {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        let posted = reached.api.ask(&json!({ "submissionId": id })).await?;
-        ensure!(posted.status == 202, "{posted:?}");
-        let listed = reached.api.get("/api/scoring?limit=1").await?;
-        ensure!(listed.status == 200, "{listed:?}");
-        answered.fetch_add(2, Ordering::Relaxed);
-        sleep(PAUSE).await;
-    }
-    Ok(())
-}
 
 /// What the operators' Lease says.
 #[derive(Clone, Debug)]
@@ -65,60 +41,62 @@ impl Held {
 
 /// Installs once more, with Pods of all services replaced.
 async fn upgrade() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize()?;
     let round = Uuid::now_v7();
     let pods =
         ["gateway", "operator", "scorer.defaults"].map(|it| format!("{it}.podAnnotations.round={round}"));
-    let mut install = Command::new(root.join("hack/cluster/install.sh"));
-    let output = install.args(["--set-string", &pods.join(",")]).output().await?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    Ok(())
+    install(&["--set-string", &pods.join(",")]).await
+}
+
+/// Waits until somebody leads who did not; returns how long nobody has, at most.
+async fn handover(installation: &Installation) -> Result<Duration> {
+    let before = Held::now(installation).await?;
+    let (mut last, mut left) = (before.clone(), None);
+    loop {
+        let now = Held::now(installation).await?;
+        if now.holder != before.holder && !now.holder.is_empty() {
+            // Taken between two looks, or after it had run out: no longer than since the one before was last heard of.
+            let at_most = || Duration::try_from(now.acquired.duration_since(last.renewed));
+            return Ok(left.map_or_else(at_most, |left: Instant| Ok(left.elapsed()))?);
+        }
+        if now.holder.is_empty() {
+            left.get_or_insert_with(Instant::now);
+        }
+        last = now;
+    }
+}
+
+/// Replaces the Pods of all services; the operator that leads hands over.
+async fn replace(installation: &Installation, change: impl Future<Output = Result<()>>) -> Result<()> {
+    let handed_over = tokio::time::timeout(Duration::from_secs(120), handover(installation));
+    let (changed, handed_over) = tokio::join!(change, handed_over);
+    changed?;
+    let handed_over = handed_over.context("nobody else leads")??;
+    println!("nobody led for {handed_over:.2?} at most");
+    ensure!(handed_over < Duration::from_secs(3), "nobody led for {handed_over:?}");
+    until("the gateways of before have gone", Duration::from_secs(90), async || {
+        let gateways = "--selector=app.kubernetes.io/component=gateway";
+        let pods = installation.kubectl(&["get", "pods", gateways, "-o=name"]).await?;
+        Ok(Seen::when(pods.lines().count() == GATEWAYS, || pods))
+    })
+    .await
 }
 
 #[tokio::test]
-async fn an_upgrade_under_load_loses_no_request_and_spends_no_attempt() -> Result<()> {
+async fn an_upgrade_and_its_rollback_under_load_lose_no_request_and_spend_no_attempt() -> Result<()> {
     let _turn = TURN.lock().await;
     let installation = Installation::from_env()?;
-    let reached = Arc::new(installation.reach().await?);
-    let ids = submissions(&installation, 8_000).await?;
+    let reached = installation.reach().await?;
+    let ids = submissions(&installation, 16_000).await?;
     let heap = Heap::from_now(&installation).await?;
-    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let mut clients = JoinSet::new();
-    for ids in ids.chunks(ids.len() / CLIENTS) {
-        clients.spawn(client(reached.clone(), ids.to_vec(), stop.clone(), answered.clone()));
-    }
-    let before = Held::now(&installation).await?;
-    let handover = async {
-        let (mut last, mut left) = (before.clone(), None);
-        loop {
-            let now = Held::now(&installation).await?;
-            if now.holder != before.holder && !now.holder.is_empty() {
-                // Taken between two looks, or after it had run out: no longer than since the one before was last heard of.
-                let at_most = || Duration::try_from(now.acquired.duration_since(last.renewed));
-                return anyhow::Ok(match left {
-                    Some(left) => Instant::elapsed(&left),
-                    None => at_most()?,
-                });
-            }
-            if now.holder.is_empty() {
-                left.get_or_insert_with(Instant::now);
-            }
-            last = now;
-        }
-    };
-    let (upgraded, handover) =
-        tokio::join!(upgrade(), tokio::time::timeout(Duration::from_secs(120), handover));
-    upgraded?;
-    let handover = handover.context("nobody else leads")??;
-    // Connections that were kept open to Pods that went are noticed by now.
-    sleep(Duration::from_secs(3)).await;
-    stop.store(true, Ordering::Relaxed);
-    while let Some(ended) = clients.join_next().await {
-        ended??;
-    }
-    println!("{} requests answered; nobody led for {handover:.2?} at most", answered.load(Ordering::Relaxed));
-    ensure!(answered.load(Ordering::Relaxed) > 100, "too few requests");
-    ensure!(handover < Duration::from_secs(3), "nobody led for {handover:?}");
+    let load = Load::begin(&reached.api, &ids);
+    replace(&installation, upgrade()).await?;
+    replace(&installation, async {
+        installation.helm(&["rollback", NAMESPACE, "--wait", "--timeout=5m"]).await.map(drop)
+    })
+    .await?;
+    let answered = load.end().await?;
+    println!("{answered} requests answered");
+    ensure!(answered > 100, "too few requests");
     heap.until_ended().await?;
     let attempts = heap.was_scored_once().await?;
     ensure!(attempts == Attempts { done: attempts.done, lease_lost: 0, others: 0 }, "{attempts:?}");

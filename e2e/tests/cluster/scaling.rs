@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use e2e::Installation;
 use testkit::{Seen, until};
-use tokio::time::sleep;
 
 use crate::TURN;
 use crate::record::{Attempts, Heap};
@@ -38,7 +37,7 @@ async fn a_burst_raises_scorers_to_the_maximum_and_back_and_spends_no_attempt() 
     .await?;
     let heap = Heap::post(&installation, &reached, BURST).await?;
     let (begun, mut most, mut seen) = (Instant::now(), 0, None);
-    loop {
+    until("all is done and one scorer is left", PATIENCE, async || {
         let (wanted, ready) = scorers(&installation).await?;
         let active = heap.active().await?;
         if seen != Some((wanted, ready)) {
@@ -49,12 +48,11 @@ async fn a_burst_raises_scorers_to_the_maximum_and_back_and_spends_no_attempt() 
             seen = Some((wanted, ready));
         }
         most = most.max(ready);
-        if active == 0 && (wanted, ready) == (1, 1) {
-            break;
-        }
-        ensure!(begun.elapsed() < PATIENCE, "{wanted} scorers are wanted, {ready} ready, {active} jobs left");
-        sleep(Duration::from_millis(500)).await;
-    }
+        Ok(Seen::when(active == 0 && (wanted, ready) == (1, 1), || {
+            format!("{wanted} scorers are wanted, {ready} ready, {active} jobs left")
+        }))
+    })
+    .await?;
     assert_eq!(most, MOST);
     let attempts = heap.was_scored_once().await?;
     assert_eq!(attempts, Attempts { done: BURST, lease_lost: 0, others: 0 });

@@ -4,8 +4,11 @@ use anyhow::{Context, Result, ensure};
 use e2e::world::PATIENCE;
 use e2e::{Installation, sources};
 
+use crate::TURN;
+
 #[tokio::test]
 async fn a_submission_posted_to_the_service_is_scored_and_shown() -> Result<()> {
+    let _turn = TURN.lock().await;
     let installation = Installation::from_env()?;
     let reached = installation.reach().await?;
     // Python is parsed, so this is scored in a child process of the scorer's.
