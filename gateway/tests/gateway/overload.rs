@@ -5,6 +5,7 @@ mod open_loop;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use futures::future::try_join_all;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 use testkit::{Link, Weather};
@@ -53,6 +54,31 @@ async fn what_finds_no_place_is_refused_soon_and_probes_are_answered_all_the_sam
     refused?;
     assert!(matches!((one?.status, other?.status), (202, 200) | (200, 202)));
     assert_eq!(gateway.post("/api/scoring", &body).await?.status, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_searches_at_length_takes_a_share_of_the_database_and_no_more() -> Result<()> {
+    let database = testkit::fresh_database().await?;
+    let gateway = Gateway::ready(&database, &[]).await?;
+    let mut holder = PgConnection::connect(&gateway.database).await?;
+    sqlx::raw_sql("BEGIN; LOCK TABLE scoring_jobs IN ACCESS EXCLUSIVE MODE").execute(&mut holder).await?;
+    let searches = try_join_all((0..6).map(|_| gateway.get("/api/scoring?q=words")));
+    let released = async {
+        until("those of one tenant that find no place are refused", async || {
+            Ok(gateway.metric(r#"assay_gateway_shed_total{what="search"}"#).await? == 2.0)
+        })
+        .await?;
+        // Of those that found one, three are under way.
+        assert!(number(&database, WAITS).await? <= 3);
+        sqlx::raw_sql("ROLLBACK").execute(&mut holder).await?;
+        anyhow::Ok(())
+    };
+    let (answers, released) = tokio::join!(searches, released);
+    released?;
+    let (served, refused): (Vec<_>, Vec<_>) = answers?.into_iter().partition(|answer| answer.status == 200);
+    assert!((3..=4).contains(&served.len()), "{refused:?}");
+    refused.iter().for_each(|answer| answer.is_problem(503, "overloaded"));
     Ok(())
 }
 

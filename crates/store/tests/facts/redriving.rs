@@ -222,6 +222,27 @@ async fn a_rate_spreads_the_new_jobs_and_the_next_call_goes_on_behind_them() -> 
 }
 
 #[tokio::test]
+async fn a_slow_redrive_of_one_tenant_puts_off_no_others() -> Result<()> {
+    let database = Database::fresh().await?;
+    let jobs = database.many_dead(4).await?;
+    database.run("UPDATE scoring_jobs SET tenant = 'acme' WHERE id = (SELECT min(id::text)::uuid FROM scoring_jobs)").await?;
+    let (mut theirs, mut ours) = (Vec::new(), None);
+    for job in jobs {
+        if database.row(job).await?.tenant == "acme" { ours = Some(job) } else { theirs.push(redrive(job)) }
+    }
+    let slow = RedriveOrder { per_second: Some(0.001), ..ann() };
+    database.store.redrive(&theirs, &slow).await?;
+    let Redriven::Made { not_before, .. } =
+        redriven(&database, ours.context("a job of acme's")?, &slow).await?
+    else {
+        panic!("not made")
+    };
+    let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(500);
+    assert!(not_before < Some(soon), "{not_before:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_retry_counts_as_the_redrive_of_a_dead_letter_and_may_be_asked_for_again() -> Result<()> {
     let database = Database::fresh().await?;
     let job = database.dead(ErrorCode::TIMEOUT).await?;

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use futures::future::try_join_all;
 use serde_json::json;
 
-use super::issuer::{Issuer, key_set};
+use super::issuer::{Answers, Issuer, key_set};
 use super::token::{SECRET, Signer, base64url, claims, claims_but, now};
 use super::{ask, is_refused};
 use crate::fixture::{Gateway, until};
@@ -185,4 +185,25 @@ async fn a_storm_of_unknown_keys_makes_one_fetch() -> Result<()> {
     let asked = issuer.asked() - before;
     assert!(answers.iter().all(|status| *status == 401) && asked == 1, "{asked} fetches, {answers:?}");
     gateway.stop().await.context("stop")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_than_a_few_wait_for_an_issuer_that_is_silent() -> Result<()> {
+    const WAITING: usize = 32;
+    let signer = Signer::ed25519()?;
+    let issuer = Issuer::with_keys(&[signer.jwk("e")]).await?;
+    let gateway = trusting(&issuer, &["--auth-jwks-min-interval", "0s"]).await?;
+    let known = signer.token("e", &claims())?;
+    until("the keys are there", async || Ok(ask(&gateway, &known).await?.status == 200)).await?;
+    issuer.answer(Answers::Silence);
+    let begun = Instant::now();
+    let answers = try_join_all((0..WAITING + 8).map(async |number| {
+        let token = signer.token(&format!("unknown-{number}"), &claims())?;
+        Ok::<_, anyhow::Error>((ask(&gateway, &token).await?.status, begun.elapsed()))
+    }))
+    .await?;
+    let waited = |(status, after): &&(u16, Duration)| *status == 503 && *after >= Duration::from_secs(3);
+    assert_eq!(answers.iter().filter(waited).count(), WAITING, "{answers:?}");
+    assert_eq!(answers.iter().filter(|(status, _)| *status == 401).count(), 8, "{answers:?}");
+    gateway.stop().await
 }

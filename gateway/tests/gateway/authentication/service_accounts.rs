@@ -83,6 +83,26 @@ async fn an_account_that_is_deleted_is_let_in_no_longer_than_its_review_is_belie
 }
 
 #[tokio::test]
+async fn an_account_that_was_refused_is_not_let_in_again_by_what_was_said_before() -> Result<()> {
+    let account = Account::new().await?;
+    let cluster = LinkedCluster::new(Weather::Fair).await?;
+    let times = ["--auth-token-review-cache", "10ms", "--auth-token-review-grace", "1m"];
+    let gateway = asking(cluster.kubeconfig(), &times).await?;
+    let token = account.token(Some("assay")).await?;
+    assert_eq!(ask(&gateway, &token).await?.status, 200);
+    testkit::kubectl(&["delete", "serviceaccount", "grader", "--namespace", &account.namespace]).await?;
+    until("it is not let in any more", async || Ok(ask(&gateway, &token).await?.status == 401)).await?;
+    cluster.link.set(Weather::Cut);
+    until("its last review is too old to do without another", async || {
+        let status = ask(&gateway, &token).await?.status;
+        anyhow::ensure!(status != 200, "it is let in");
+        Ok(status == 503)
+    })
+    .await?;
+    gateway.stop().await
+}
+
+#[tokio::test]
 async fn without_the_api_server_those_it_vouched_for_are_let_in_for_a_grace() -> Result<()> {
     let account = Account::new().await?;
     let cluster = LinkedCluster::new(Weather::Fair).await?;
