@@ -20,7 +20,7 @@ macro_rules! files {
 
 /// The files of `migrations/`, in their order. `sqlx::migrate!` would find them by itself, at the price of building
 /// the whole of sqlx a second time, for the macro.
-const FILES: [(&str, &str, &str); 18] = files! {
+const FILES: [(&str, &str, &str); 19] = files! {
     "0001" "submissions"
     "0002" "rubrics"
     "0003" "batches"
@@ -39,6 +39,7 @@ const FILES: [(&str, &str, &str); 18] = files! {
     "0016" "lists"
     "0017" "idempotency"
     "0020" "scored"
+    "0021" "unfinished"
 };
 
 /// How a file begins that has its own transactions, and may be applied again after some of them.
