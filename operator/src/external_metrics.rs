@@ -12,7 +12,6 @@
 mod access;
 mod caller;
 mod certificates;
-mod der;
 mod discovery;
 mod keeper;
 mod kept;
@@ -21,6 +20,7 @@ mod quantity;
 mod readings;
 mod refusal;
 mod routes;
+mod said;
 mod selector;
 mod server;
 mod settings;

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode_str;
 use rustls::pki_types::{CertificateDer, UnixTime};
 
-use super::der;
+use super::said;
 use super::trust::{FrontProxy, Trust};
 
 /// Whom every caller belongs to who proves who he is.
@@ -34,7 +34,7 @@ pub(super) fn identify(
     headers: &HeaderMap,
     now: UnixTime,
 ) -> Option<Caller> {
-    let said = der::read(chain.first()?)?;
+    let said = said::read(chain.first()?)?;
     if let Some(proxy) = &trust.front_proxy
         && proxy.authority.has_signed(chain, now)
         && (proxy.allowed_names.is_empty() || proxy.allowed_names.contains(&said.common_name))

@@ -9,7 +9,7 @@ use rcgen::{
 };
 use time::OffsetDateTime;
 
-use super::der;
+use super::said::{self, Said};
 
 /// Certificates are valid from a little before they are made: the clocks of those who look at them differ.
 const BACKDATED_BY: Duration = Duration::from_secs(5 * 60);
@@ -67,10 +67,10 @@ pub(super) fn server(
 }
 
 /// What a certificate in PEM says of itself.
-pub(super) fn said(certificate: &str) -> Option<der::Said> {
+pub(super) fn said(certificate: &str) -> Option<Said> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
-    der::read(&CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?)
+    said::read(&CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?)
 }
 
 fn authority_named(name: &str) -> CertificateParams {
