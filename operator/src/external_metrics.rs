@@ -113,8 +113,8 @@ impl ExternalMetrics {
         tokio::join!(
             keeper.keep(shutdown.clone()),
             learn_whom_to_believe(self.client, believe, shutdown.clone()),
-            say_when_ready(tls.clone(), trust, self.readiness, shutdown.clone()),
-            server::serve(listener, tls, router, shutdown),
+            say_when_ready(tls.clone(), trust.clone(), self.readiness, shutdown.clone()),
+            server::serve(listener, tls, trust, router, shutdown),
         );
         Ok(())
     }

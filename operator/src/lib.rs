@@ -80,34 +80,35 @@ pub async fn run(settings: Settings, listener: TcpListener, shutdown: Shutdown) 
         health = health.ready_when("external metrics", move || std::future::ready(readiness.check()));
     }
     tokio::spawn(serve_health(listener, health));
-    if schema::await_current(settings.database.migration_url(), &store, &shutdown).await.is_none() {
-        return Ok(());
-    }
-
-    let keeper = QueueKeeper::new(store, queue, metrics.clone());
     let mut parts: JoinSet<anyhow::Result<()>> = JoinSet::new();
-    let sweep = queueing::sweep(keeper.clone(), settings.sweep_after, shutdown.clone());
-    parts.spawn(sweep.map(Ok));
     let (pools, known_pools) = watch::channel(settings.pools.clone());
-    parts.spawn(
-        queueing::keep_all_true(keeper.clone(), pools, settings.audit_every, shutdown.clone()).map(Ok),
-    );
-    parts.spawn(
-        vitals::watch_over(keeper.clone(), known_pools.clone(), metrics.clone(), shutdown.clone()).map(Ok),
-    );
+    // Served before Postgres is there: while this API cannot be discovered, no namespace of the whole cluster can be deleted.
     if let Some(external_metrics) = external_metrics {
         let external_metrics = ExternalMetrics {
             settings: external_metrics,
             client: client.clone(),
             namespace: settings.namespace.clone(),
             watch_namespace: settings.watch_namespace.clone(),
-            queue: keeper.queue.clone(),
+            queue: queue.clone(),
             pools: known_pools.clone(),
             metrics: metrics.clone(),
             readiness,
         };
         parts.spawn(external_metrics.serve(shutdown.clone()));
     }
+    if schema::await_current(settings.database.migration_url(), &store, &shutdown).await.is_none() {
+        return parts::together(parts, || shutdown.is_requested()).await;
+    }
+
+    let keeper = QueueKeeper::new(store, queue, metrics.clone());
+    let sweep = queueing::sweep(keeper.clone(), settings.sweep_after, shutdown.clone());
+    parts.spawn(sweep.map(Ok));
+    parts.spawn(
+        queueing::keep_all_true(keeper.clone(), pools, settings.audit_every, shutdown.clone()).map(Ok),
+    );
+    parts.spawn(
+        vitals::watch_over(keeper.clone(), known_pools.clone(), metrics.clone(), shutdown.clone()).map(Ok),
+    );
     parts.spawn(
         retention::retain(
             keeper.store.clone(),

@@ -45,17 +45,25 @@ impl RateLimits {
         Ok(RateLimits { links, script: redis::Script::new(SCRIPT) })
     }
 
+    /// How many servers there may be that do not fail together.
+    pub fn servers(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Which of them keeps the limits of whoever has this name.
+    pub fn server_of(&self, name: &str) -> usize {
+        slot(name) % self.links.len()
+    }
+
     /// Takes as many of those that are wanted as the rate leaves to whoever has this name. Ends within five seconds.
     ///
     /// # Errors
     /// When Redis is away or full. Whether something was taken is then not known.
     pub async fn take(&self, name: &str, rate: &Rate, wanted: u32) -> Result<RateAnswer, QueueError> {
-        let slot = slot(name);
         let mut invocation = self.script.prepare_invoke();
-        invocation.key(format!("{}:{name}", tag(slot)));
+        invocation.key(format!("{}:{name}", tag(slot(name))));
         invocation.arg(rate.interval_us()).arg(rate.quota()).arg(wanted);
-        let link = &self.links[slot % self.links.len()];
-        let answer = link.run::<(u32, u64, u64)>(&invocation).await;
+        let answer = self.links[self.server_of(name)].run::<(u32, u64, u64)>(&invocation).await;
         let (granted, tat_us, now_us) = answer.map_err(|error| QueueError::of_script("rate_limit", error))?;
         Ok(RateAnswer { granted, tat_us, now_us })
     }

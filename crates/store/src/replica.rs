@@ -1,7 +1,7 @@
 //! Lists may be read from a replica, which is a moment behind, so that whoever browses costs the primary nothing.
 //!
-//! What a client has just done it looks up by its id, and that is read from the primary. A replica that does not answer costs
-//! no list: the primary is asked instead, and the replica again after a pause.
+//! What a client has just done it looks up by its id, and that is read from the primary. A replica that does not answer, or is
+//! damaged, costs no list: the primary is asked instead, and the replica again after a pause.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,7 +49,8 @@ impl Store {
             let late = || Err(StoreError::Unavailable(Unavailability::Deadline(PATIENCE)));
             let answer = timeout(PATIENCE, there.all(query())).await.unwrap_or_else(|_elapsed| late());
             match answer {
-                Err(error) if error.is_unavailable() => {
+                // Whatever is wrong with a replica need not be wrong with the primary.
+                Err(error) if !matches!(error, StoreError::Invalid { .. }) => {
                     replica.breaker.failed();
                     replica.outage.begin(&in_full(&error));
                 }

@@ -118,15 +118,17 @@ impl Limiter {
                 return Verdict { allowed: false, ahead_us };
             }
             // Those who wait are answered in the order in which they came, also when Redis has just gone away.
-            if !it.asking && !self.asker.shared.as_ref().is_some_and(|shared| shared.may_be_asked()) {
-                return self.asker.decide(&mut it, now_us);
-            }
             let (verdict, answer) = oneshot::channel();
-            it.waiting.push(verdict);
-            if !it.asking {
+            if it.asking {
+                it.waiting.push(verdict);
+            } else {
+                let name = format!("{}:{who}", self.name);
+                if !self.asker.may_ask(&name) {
+                    return self.asker.decide(&mut it, now_us);
+                }
                 it.asking = true;
-                let (asker, name) = (self.asker.clone(), format!("{}:{who}", self.name));
-                tokio::spawn(asker.answer(name, account.clone()));
+                it.waiting.push(verdict);
+                tokio::spawn(self.asker.clone().answer(name, account.clone()));
             }
             answer
         };
@@ -170,6 +172,11 @@ impl Asker {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
+    /// Whether Redis is there and worth a question about whoever has this name.
+    fn may_ask(&self, name: &str) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.may_be_asked(name))
+    }
+
     /// Decides without Redis.
     fn decide(&self, account: &mut Account, now_us: u64) -> Verdict {
         self.metrics.rate_decided("gateway", 1);
@@ -198,7 +205,7 @@ impl Asker {
                 Some(shared) if asks => shared.take(&name, self.rate, wanted).await,
                 _ => None,
             };
-            asks = self.shared.as_ref().is_some_and(|shared| shared.may_be_asked());
+            asks = self.may_ask(&name);
             let mut it = locked(&account);
             let now_us = self.now_us();
             match taken {

@@ -21,23 +21,26 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Shared {
     limits: Arc<RateLimits>,
     outage: Arc<Outage>,
-    breaker: Breaker,
+    /// One for each server, so that one that is away takes nobody's limits apart but those that it keeps.
+    breakers: Vec<Breaker>,
 }
 
 impl Shared {
     /// The Redis at a URL. It need not be there.
     pub(super) fn start(url: &str, metrics: &Metrics) -> Result<Shared, QueueError> {
         let away = metrics.dependencies.away(Dependency::named("redis_for_rate_limits"));
-        Ok(Shared {
-            limits: Arc::new(RateLimits::connect(url)?),
-            outage: Arc::new(Outage::shown_by("rate limits on Redis", away)),
-            breaker: Breaker::new(PAUSE),
-        })
+        let limits = Arc::new(RateLimits::connect(url)?);
+        let breakers = (0..limits.servers()).map(|_| Breaker::new(PAUSE)).collect();
+        Ok(Shared { limits, outage: Arc::new(Outage::shown_by("rate limits on Redis", away)), breakers })
     }
 
-    /// Whether Redis is worth a question.
-    pub(super) fn may_be_asked(&self) -> bool {
-        self.breaker.may_be_asked()
+    /// Whether Redis is worth a question about whoever has this name.
+    pub(super) fn may_be_asked(&self, name: &str) -> bool {
+        self.breaker(name).may_be_asked()
+    }
+
+    fn breaker(&self, name: &str) -> &Breaker {
+        &self.breakers[self.limits.server_of(name)]
     }
 
     /// Asks Redis; `None` when it does not answer soon.
@@ -54,11 +57,11 @@ impl Shared {
         });
         match timeout(PATIENCE, question).await {
             Ok(Ok(Ok(answer))) => {
-                self.breaker.answered();
+                self.breaker(name).answered();
                 Some(answer)
             }
             _ => {
-                self.breaker.failed();
+                self.breaker(name).failed();
                 None
             }
         }

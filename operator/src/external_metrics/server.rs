@@ -28,11 +28,17 @@ use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 use tracing::{debug, warn};
 
+use super::trust::Trust;
+
 /// The most connections at a time: API servers share few among all who ask them.
 const MOST_CONNECTIONS: usize = 256;
 
-/// How long a handshake, or the head of a request, may take; over HTTP/1, also how long a connection may be idle.
+/// How long the head of a request may take; over HTTP/1, also how long a connection may be idle.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a handshake may take, and a connection last over which nobody known has proved themselves: whoever may ask
+/// nothing does not keep the API server out.
+const PATIENCE_WITH_STRANGERS: Duration = Duration::from_secs(10);
 
 /// How often a client of HTTP/2 is asked whether it is still there, and how long it may take to say so.
 const PING: Duration = Duration::from_secs(20);
@@ -75,6 +81,7 @@ pub(super) fn config(
 pub(super) async fn serve(
     listener: TcpListener,
     mut tls: watch::Receiver<Option<Arc<ServerConfig>>>,
+    trust: watch::Receiver<Option<Arc<Trust>>>,
     router: Router,
     shutdown: Shutdown,
 ) {
@@ -102,7 +109,8 @@ pub(super) async fn serve(
                 Ok((stream, _)) => {
                     accepting.end();
                     let Some(config) = tls.borrow().clone() else { continue };
-                    let connection = connection(stream, config, router.clone(), leaving.clone());
+                    let connection =
+                        connection(stream, config, trust.clone(), router.clone(), leaving.clone());
                     connections.spawn(async move {
                         connection.await;
                         drop(permit);
@@ -126,16 +134,24 @@ pub(super) async fn serve(
 async fn connection(
     stream: TcpStream,
     config: Arc<ServerConfig>,
+    trust: watch::Receiver<Option<Arc<Trust>>>,
     router: Router,
     leaving: CancellationToken,
 ) {
-    let handshake = timeout(PATIENCE, TlsAcceptor::from(config).accept(stream));
+    let handshake = timeout(PATIENCE_WITH_STRANGERS, TlsAcceptor::from(config).accept(stream));
     let stream = match leaving.run_until_cancelled(handshake).await {
         Some(Ok(Ok(stream))) => stream,
         Some(Ok(Err(error))) => return debug!(%error, "a TLS handshake failed"),
         Some(Err(_)) | None => return,
     };
     let shown = Shown(stream.get_ref().1.peer_certificates().unwrap_or_default().into());
+    let is_known = trust.borrow().as_ref().is_some_and(|trust| trust.knows(&shown.0, UnixTime::now()));
+    let time_is_up = async {
+        if is_known {
+            std::future::pending::<()>().await;
+        }
+        sleep(PATIENCE_WITH_STRANGERS).await;
+    };
     let requests = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(shown.clone());
@@ -153,6 +169,7 @@ async fn connection(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = time_is_up => return,
         () = leaving.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await

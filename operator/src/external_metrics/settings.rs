@@ -7,8 +7,8 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use domain::duration;
 
-/// Shorter ones would be renewed all the time.
-const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
+/// Shorter ones would be renewed all the time: they begin some minutes before they are made.
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(15 * 60);
 
 /// Flags and environment of the external metrics.
 #[derive(Args, Clone, Debug)]
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn lifetimes_that_make_no_sense_are_refused_by_the_names_of_their_flags() {
         for (flag, named) in [
-            ("--external-metrics-certificate-lifetime=59s", "--external-metrics-certificate-lifetime 59s"),
+            ("--external-metrics-certificate-lifetime=14m", "--external-metrics-certificate-lifetime 840s"),
             ("--external-metrics-authority-lifetime=269d", "--external-metrics-authority-lifetime"),
         ] {
             let refusal = settings(&[&SERVED, [flag].as_slice()].concat()).expect_err(flag).to_string();

@@ -57,6 +57,12 @@ pub(super) struct InvalidTrust {
 }
 
 impl Trust {
+    /// Whether somebody who is known here has signed these certificates, whatever they may do.
+    pub(super) fn knows(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> bool {
+        let front_proxy = self.front_proxy.as_ref().map(|proxy| &proxy.authority);
+        front_proxy.into_iter().chain(&self.clients).any(|authority| authority.has_signed(chain, now))
+    }
+
     /// Reads the ConfigMap's data.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use store::{JobFilter, Scope, Settings, Store, SubmissionFilter};
 use testkit::{Place, Postgres, PostgresOptions, StopMode, TempFolder};
 
-use crate::database::{new_job, rubric};
+use crate::database::{Database, new_job, rubric};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -79,5 +79,15 @@ async fn lists_are_read_from_a_replica_and_from_the_primary_while_it_is_away() -
     let begun = Instant::now();
     assert_eq!(store.jobs(&JobFilter::default(), None, 10).await?.jobs.len(), 3);
     ensure!(begun.elapsed() < Duration::from_millis(500), "a replica that is away is asked again and again");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_replica_that_cannot_be_used_costs_no_list() -> Result<()> {
+    let (database, without_tables) = (Database::fresh().await?, testkit::fresh_database().await?);
+    let settings = Settings { replica_url: Some(without_tables), ..Settings::new(&database.url) };
+    let store = Store::connect(&settings)?;
+    submit(&store).await?;
+    assert_eq!(store.jobs(&JobFilter::default(), None, 10).await?.jobs.len(), 1);
     Ok(())
 }

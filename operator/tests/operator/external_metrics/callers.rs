@@ -1,13 +1,21 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::api::{Api, Patch, PatchParams};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use testkit::{FrontProxy, TempFolder};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
-use super::scene::{Scene, control_plane};
+use super::scene::{SERVICE, Scene, control_plane};
 use crate::world::eventually;
 
 const ADMIN: [(&str, &str); 2] = [("X-Remote-User", "root"), ("X-Remote-Group", "system:masters")];
@@ -91,4 +99,30 @@ async fn an_authority_that_the_api_server_adds_counts_without_a_restart() -> Res
     maps.patch(name, &PatchParams::default(), &patch).await?;
     eventually("the new authority counts", asked, |status| *status == 200).await?;
     operator.stop().await
+}
+
+#[tokio::test]
+async fn a_stranger_keeps_no_connection() -> Result<()> {
+    let scene = Scene::new().await?;
+    let operator = scene.operator(&[]).await?;
+    scene.until_available().await?;
+    let mut roots = RootCertStore::empty();
+    let authority = scene.kept("ca.crt").await?.context("an authority")?;
+    for certificate in CertificateDer::pem_slice_iter(authority.as_bytes()) {
+        roots.add(certificate?)?;
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from(format!("{SERVICE}.{}.svc", scene.world.namespace))?;
+    let silent = TcpStream::connect(("127.0.0.1", scene.port)).await?;
+    let nobody = TcpStream::connect(("127.0.0.1", scene.port)).await?;
+    let nobody = TlsConnector::from(Arc::new(config)).connect(name, nobody).await?;
+    let (silent, nobody) = tokio::join!(ends(silent), ends(nobody));
+    assert!(silent && nobody, "without a handshake: {silent}, without a certificate: {nobody}");
+    operator.stop().await
+}
+
+/// Whether a connection ends over which nothing is said.
+async fn ends(mut connection: impl AsyncRead + Unpin) -> bool {
+    let mut everything = Vec::new();
+    tokio::time::timeout(Duration::from_secs(20), connection.read_to_end(&mut everything)).await.is_ok()
 }

@@ -108,6 +108,15 @@ async fn to_the_api_server_what_there_is_to_ask_for_is_current() -> Result<()> {
 }
 
 #[tokio::test]
+async fn without_postgres_the_api_is_there_all_the_same() -> Result<()> {
+    let mut scene = Scene::new().await?;
+    scene.world.database_url = format!("postgres://assay@127.0.0.1:{}/assay", testkit::free_port()?);
+    let operator = scene.operator(&[]).await?;
+    scene.until_available().await?;
+    operator.stop().await
+}
+
+#[tokio::test]
 async fn while_redis_is_away_or_its_queue_is_lost_the_answer_is_an_error_and_never_zero() -> Result<()> {
     let mut scene = Scene::new().await?;
     let folder = TempFolder::new()?;
