@@ -8,6 +8,7 @@ if [[ ! -e $state ]]; then
 	[[ ${1:-} == --quiet ]] || say "There is no cluster"
 	exit 0
 fi
+one_at_a_time
 if kind_is_ours; then
 	kind delete cluster --name "$kind_name" >&2
 fi
@@ -25,8 +26,10 @@ fi
 if [[ $(cat /sys/class/net/assay0/ifalias 2>/dev/null) == "$checkout" ]]; then
 	ip link delete assay0 2>/dev/null || true
 fi
-# The namespaces took processes and mounts with them. Control groups are the whole machine's.
-if compgen -G "/sys/fs/cgroup/$cgroup" >/dev/null || compgen -G "/sys/fs/cgroup/*/$cgroup" >/dev/null; then
+# The namespaces took processes and mounts with them. Control groups are the whole machine's, and so perhaps another checkout's.
+if [[ -e /sys/class/net/assay0 ]]; then
+	say "The control groups stay: another checkout's node runs"
+elif compgen -G "/sys/fs/cgroup/$cgroup" >/dev/null || compgen -G "/sys/fs/cgroup/*/$cgroup" >/dev/null; then
 	for attempt in {1..100}; do
 		find /sys/fs/cgroup -path "*/$cgroup*" -type d -depth -exec rmdir {} + 2>/dev/null && break
 		# A group is busy until the last of its processes is quite gone.

@@ -14,6 +14,13 @@ die() {
 }
 has() { command -v "$1" >/dev/null; }
 
+# Whoever starts or ends the cluster waits for who does so already. Descriptor 9 is not for what goes on running.
+one_at_a_time() {
+	[[ -z ${ASSAY_CLUSTER_LOCKED:-} ]] && has flock || return 0
+	exec 9<"$checkout"
+	flock --timeout 600 9 || die "Another make cluster or make cluster-down has been at it for ten minutes"
+}
+
 # A client without an engine is common, so the engine is what is asked.
 kind_works() { has kind && has docker && timeout 10 docker info >/dev/null 2>&1; }
 kind_is_ours() { [[ -e $state/kind ]]; }

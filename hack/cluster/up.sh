@@ -28,13 +28,16 @@ if [[ ${1:-} == --possible ]]; then
 	exit 0
 fi
 
+one_at_a_time
+
 if kind_is_ours || kind_works; then
-	mkdir -p "$state"
-	touch "$state/kind"
 	if kind get clusters 2>/dev/null | grep -qx "$kind_name"; then
+		kind_is_ours || die "There is a kind cluster $kind_name that this checkout did not make. To end it: kind delete cluster --name $kind_name"
 		say "The kind cluster $kind_name is there already"
 		kind export kubeconfig --name "$kind_name" --kubeconfig "$kubeconfig" >&2
 	else
+		mkdir -p "$state"
+		touch "$state/kind"
 		kind create cluster --name "$kind_name" --config kind-config.yaml --kubeconfig "$kubeconfig" --wait 180s >&2
 	fi
 	kubectl=$(kubectl_of_cluster)
@@ -58,14 +61,14 @@ other=$(cat /sys/class/net/assay0/ifalias 2>/dev/null || true)
 if [[ -e $state || -e /sys/class/net/assay0 ]]; then
 	say "Removing what a cluster left that ended without make cluster-down"
 	ip link delete assay0 2>/dev/null || true
-	hack/cluster/down.sh
+	ASSAY_CLUSTER_LOCKED=1 hack/cluster/down.sh
 fi
 
 tools=$(hack/cluster/tools.sh containerd containerd-shim-runc-v2 ctr coredns)
 hack/cluster/images.sh pause coredns
 mkdir -p "$state"
 unshare --mount --net --pid --fork --mount-proc --kill-child=KILL \
-	bash hack/cluster/node.sh "$checkout" "$programs" "$tools" 3</proc/self/ns/net </dev/null >"$state/node.log" 2>&1 &
+	bash hack/cluster/node.sh "$checkout" "$programs" "$tools" 3</proc/self/ns/net </dev/null >"$state/node.log" 2>&1 9>&- &
 pid=$!
 disown
 echo "$pid" >"$state/pid"

@@ -10,7 +10,7 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   name: {{ list (include "assay.fullname" .root) .component .pool | compact | join "-" }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
 {{ include "assay.labels" . | indent 4 }}
 spec:

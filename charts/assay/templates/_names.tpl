@@ -15,7 +15,7 @@
 {{/* What a component is known by; never changes over upgrades. Takes root, component and perhaps pool. */}}
 {{- define "assay.selector" -}}
 app.kubernetes.io/name: assay
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- with .pool }}
 assay.dev/pool: {{ . | quote }}

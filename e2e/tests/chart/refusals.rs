@@ -24,6 +24,8 @@ async fn what_is_no_value_or_of_the_wrong_form_is_refused_by_the_schema() -> Res
         ("gateway.drain.delay=5", &["/gateway/drain/delay", "got number, want string"]),
         ("gateway.drain.delay=5sec", &["/gateway/drain/delay", "'5sec' does not match pattern"]),
         ("scorer.pools.Fast.replicas=1", &["invalid propertyName 'Fast'"]),
+        ("scorer.pools.fast.concurrency=501", &["/scorer/pools/fast/concurrency", "501"]),
+        ("ingress.path=/a#b", &["/ingress/path", "'/a#b'"]),
         ("scorer.pools.fast.concurency=9", &["/scorer/pools/fast", "'concurency' not allowed"]),
         ("scorer.pools.default=null", &["/scorer/pools", "minProperties"]),
         ("gateway.rateLimits.addressReads=fast", &["/gateway/rateLimits/addressReads", "'fast'"]),
@@ -75,6 +77,13 @@ async fn values_that_contradict_each_other_are_refused() -> Result<()> {
         ),
         ("httpRoute.enabled=true", "httpRoute.enabled needs httpRoute.parentRefs"),
         ("ingress.enabled=true ingress.tlsSecretName=tls", "ingress.tlsSecretName needs ingress.host"),
+        ("ingress.enabled=true", "ingress.enabled would let everybody do everything"),
+        ("httpRoute.enabled=true", "httpRoute.enabled would let everybody do everything"),
+        ("gateway.service.type=LoadBalancer", "gateway.service.type=LoadBalancer would let everybody do everything"),
+        (
+            "scorer.pools.default.grace=59s",
+            "scorer.pools.default.grace 59s is shorter than its maxTimeout 60s",
+        ),
         (
             "gateway.extraEnv[0].name=ASSAY_POOLS gateway.extraEnv[0].value=x",
             "gateway.extraEnv sets ASSAY_POOLS, which the chart sets",

@@ -10,8 +10,10 @@
 {{- define "assay.policy.egress" -}}
 {{- $policy := .Values.networkPolicy -}}
 - ports:
-  - {protocol: UDP, port: 53}
-  - {protocol: TCP, port: 53}
+{{- range $policy.dnsPorts }}
+  - {protocol: UDP, port: {{ . }}}
+  - {protocol: TCP, port: {{ . }}}
+{{- end }}
 {{- if .Values.postgres.existingSecret }}
 - ports:
 {{- include "assay.policy.ports" $policy.postgresPorts | indent 2 }}
@@ -52,7 +54,7 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata:
   name: {{ include "assay.fullname" .root }}-{{ .component }}
-  namespace: {{ .root.Release.Namespace }}
+  namespace: {{ .root.Release.Namespace | quote }}
   labels:
 {{ include "assay.labels" . | indent 4 }}
 spec:
