@@ -79,7 +79,10 @@ async fn values_that_contradict_each_other_are_refused() -> Result<()> {
         ("ingress.enabled=true ingress.tlsSecretName=tls", "ingress.tlsSecretName needs ingress.host"),
         ("ingress.enabled=true", "ingress.enabled would let everybody do everything"),
         ("httpRoute.enabled=true", "httpRoute.enabled would let everybody do everything"),
-        ("gateway.service.type=LoadBalancer", "gateway.service.type=LoadBalancer would let everybody do everything"),
+        (
+            "gateway.service.type=LoadBalancer",
+            "gateway.service.type=LoadBalancer would let everybody do everything",
+        ),
         (
             "scorer.pools.default.grace=59s",
             "scorer.pools.default.grace 59s is shorter than its maxTimeout 60s",

@@ -66,12 +66,21 @@ async fn a_job_that_the_api_server_refuses_does_not_stop_the_others() -> Result<
     let database = testkit::fresh_database().await?;
     let flags = ["--namespace", &space.name, "--kubeconfig", cluster.kubeconfig()];
     let gateway = Gateway::ready(&database, &flags).await?;
+    // From the beginning, since the relay may have read it at any moment.
+    gateway
+        .execute(
+            "CREATE FUNCTION misname() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN NEW.rubric := repeat('x', 300); RETURN NEW; END $$",
+        )
+        .await?;
+    gateway
+        .execute(
+            "CREATE TRIGGER misname BEFORE INSERT ON scoring_jobs FOR EACH ROW EXECUTE FUNCTION misname()",
+        )
+        .await?;
     let (refused, _) = gateway.job().await?;
+    gateway.execute("DROP TRIGGER misname ON scoring_jobs").await?;
     let (other, _) = gateway.job().await?;
-    let rubric = async |name: &str| {
-        gateway.execute(&format!("UPDATE scoring_jobs SET rubric = {name} WHERE id = '{refused}'")).await
-    };
-    rubric("repeat('x', 300)").await?;
 
     cluster.link.set(Weather::Fair);
     space.job(other).await?;
@@ -80,7 +89,7 @@ async fn a_job_that_the_api_server_refuses_does_not_stop_the_others() -> Result<
     let count = r#"assay_gateway_relay_refused_total{kind="ScoringJob"}"#;
     until("the refusal is counted", async || Ok(gateway.metric(count).await? >= 1.0)).await?;
 
-    rubric("'default'").await?;
+    gateway.execute(&format!("UPDATE scoring_jobs SET rubric = 'default' WHERE id = '{refused}'")).await?;
     space.job(refused).await.map(drop)
 }
 

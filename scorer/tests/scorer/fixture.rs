@@ -168,7 +168,12 @@ impl World {
 
     /// A job of the `default` rubric on the queue, which is not light work.
     pub(crate) async fn queued_to_parse(&self, knobs: Knobs) -> Result<JobId> {
-        let job = self.accepted_with(knobs, r#"{"code": "x = 1", "language": "python"}"#).await?;
+        self.queued_with(knobs, r#"{"code": "x = 1", "language": "python"}"#).await
+    }
+
+    /// A job of the `default` rubric on the queue, for this content.
+    pub(crate) async fn queued_with(&self, knobs: Knobs, content: &str) -> Result<JobId> {
+        let job = self.accepted_with(knobs, content).await?;
         self.enqueue(&self.store.active_of(&[job]).await?).await?;
         Ok(job)
     }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use domain::{AttemptOutcome, ErrorCode, JobStatus, Knobs};
 use serde_json::json;
 use testkit::{Seen, until};
@@ -38,6 +38,21 @@ async fn a_child_is_confined_and_knows_nothing_of_its_scorer() -> Result<()> {
         let line = limits.lines().find_map(|line| line.strip_prefix(limit)).context(limit)?;
         assert_eq!(line.split_whitespace().next(), Some(most.to_string().as_str()), "{limit}");
     }
+    Ok(())
+}
+
+/// The memory is what the chart gives a child, the size nearly what the gateway takes, unless told otherwise.
+#[tokio::test]
+async fn the_largest_submission_is_scored_within_the_memory_of_a_child() -> Result<()> {
+    const FUNCTION: &str = "def f(x):\n    if x > 1:\n        return [x + 1, x * 2]\n    return x\n\n\n";
+    let world = World::new().await?;
+    let _scorer = ScorerProcess::start(&world, &["--child-memory-mib=256"]).await?;
+    let code = FUNCTION.repeat((1 << 20) / (FUNCTION.len() + 10));
+    let content = json!({ "language": "python", "code": code }).to_string();
+    ensure!((900_000..1 << 20).contains(&content.len()), "{} bytes", content.len());
+    let job = world.queued_with(tries(0), &content).await?;
+    let row = world.until_row(job, "ended", |row| row.status.is_terminal()).await?;
+    assert_eq!(row.status, JobStatus::Done, "{row:?}");
     Ok(())
 }
 
