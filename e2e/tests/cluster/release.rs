@@ -64,7 +64,16 @@ pub(crate) async fn helm(release: &Installation, args: &[&str], options: &[Strin
 pub(crate) async fn scores(release: &Installation, number: usize, pool: &str) -> Result<()> {
     let reached = release.reach().await?;
     let submission = reached.api.submit(&sources::python(number)).await?;
-    let job = reached.api.ask(&json!({ "submissionId": submission, "pool": pool })).await?.job()?;
+    // A gateway that is on its way out knows the pools of before, and is still asked for a moment.
+    let job = until("the gateways know the pool", PATIENCE, async || {
+        let answer = reached.api.ask(&json!({ "submissionId": submission, "pool": pool })).await?;
+        Ok(if answer.code() == "unknown_pool" {
+            Seen::NotYet(format!("{answer:?}"))
+        } else {
+            Seen::Yes(answer.job()?)
+        })
+    })
+    .await?;
     let shown = reached.api.job_once_ended(job, PATIENCE).await?;
     ensure!(shown["status"] == "DONE", "in the pool {pool}: {shown}");
     let resource = format!("scoringjob/{job}");
