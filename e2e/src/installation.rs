@@ -1,12 +1,14 @@
 //! Assay as the chart has installed it on a real cluster (`make e2e`).
 
+use std::fs;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use testkit::Kubernetes;
+use serde_json::Value;
+use testkit::{Kubernetes, TempFolder};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
@@ -87,6 +89,18 @@ impl Installation {
     pub async fn kubectl(&self, args: &[&str]) -> Result<String> {
         let in_namespace = [&["--namespace", &self.namespace], args].concat();
         self.kubernetes.kubectl(&in_namespace).await
+    }
+
+    /// Has kubectl create this, with these options; returns what it prints.
+    ///
+    /// # Errors
+    /// When it fails, with what it complains about.
+    pub async fn create(&self, what: &Value, options: &[&str]) -> Result<String> {
+        let folder = TempFolder::new()?;
+        let file = folder.path().join("what.json");
+        fs::write(&file, what.to_string())?;
+        let file = file.to_str().context("the path of a temporary file is UTF-8")?;
+        self.kubectl(&[&["create", "-f", file], options].concat()).await
     }
 
     /// Reaches the gateways through their Service: by its own address where that leads there from here, else over kubectl.

@@ -47,6 +47,11 @@ assay.dev/pool: {{ . | quote }}
 {{- printf "%s-external-metrics" (include "assay.fullname" .) -}}
 {{- end }}
 
+{{/* Whether callers have to say who they are: empty if not. */}}
+{{- define "assay.asksCallers" -}}
+{{- with .Values.gateway.auth }}{{ if or .jwks.url .secret.name .tokenReview.enabled }}true{{ end }}{{ end -}}
+{{- end }}
+
 {{/* The port of the gateway's Service by name: it says how to speak to it. */}}
 {{- define "assay.gatewayScheme" -}}
 {{- ternary "https" "http" (ne .Values.gateway.tls.secretName "") -}}

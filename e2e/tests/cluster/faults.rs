@@ -1,6 +1,5 @@
 //! Pods that are taken away while they work.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -8,7 +7,7 @@ use e2e::Installation;
 use e2e::chart::root;
 use e2e::installation::NAMESPACE;
 use serde_json::json;
-use testkit::{Seen, TempFolder, until};
+use testkit::{Seen, until};
 use tokio::process::Command;
 
 use crate::TURN;
@@ -40,7 +39,6 @@ async fn a_scorer_whose_container_is_killed_loses_its_attempts_and_no_job() -> R
         Ok(Seen::when(now == before + 1, || format!("{now} restarts after {before}")))
     })
     .await?;
-    heap.until_ended().await?;
     let attempts = heap.was_scored_once().await?;
     println!("{attempts:?}");
     // What it ran at that moment, what it had finished and not recorded yet, and nothing else.
@@ -50,12 +48,9 @@ async fn a_scorer_whose_container_is_killed_loses_its_attempts_and_no_job() -> R
 
 /// Asks the API server to evict a Pod, as whoever empties a node does.
 async fn evict(installation: &Installation, pod: &str) -> Result<String> {
-    let folder = TempFolder::new()?;
-    let file = folder.path().join("eviction.json");
     let eviction = json!({ "apiVersion": "policy/v1", "kind": "Eviction", "metadata": { "name": pod } });
-    fs::write(&file, eviction.to_string())?;
     let path = format!("/api/v1/namespaces/{NAMESPACE}/pods/{pod}/eviction");
-    installation.kubectl(&["create", "--raw", &path, "-f", file.to_str().context("a path in UTF-8")?]).await
+    installation.create(&eviction, &["--raw", &path]).await
 }
 
 #[tokio::test]
@@ -67,7 +62,6 @@ async fn a_scorer_that_is_evicted_spends_no_attempt() -> Result<()> {
     let pod = heap.until_running().await?;
     evict(&installation, &pod).await?;
     installation.kubectl(&["wait", "pod", &pod, "--for=delete", "--timeout=60s"]).await?;
-    heap.until_ended().await?;
     let attempts = heap.was_scored_once().await?;
     println!("{attempts:?}");
     ensure!(attempts.lease_lost == 0, "{attempts:?}");
@@ -103,7 +97,6 @@ async fn a_drain_of_the_node_spends_no_attempt() -> Result<()> {
         .await;
     installation.kubectl(&["uncordon", node.trim()]).await?;
     drained.context("the drain")?;
-    heap.until_ended().await?;
     let attempts = heap.was_scored_once().await?;
     println!("{attempts:?}");
     ensure!(attempts.lease_lost == 0, "{attempts:?}");

@@ -104,7 +104,7 @@ impl<'i> Heap<'i> {
     }
 
     /// Waits until all have ended.
-    pub(crate) async fn until_ended(&self) -> Result<()> {
+    async fn until_ended(&self) -> Result<()> {
         until("all have ended", PATIENCE, async || {
             let active = self.active().await?;
             Ok(Seen::when(active == 0, || format!("{active} have not")))
@@ -112,8 +112,9 @@ impl<'i> Heap<'i> {
         .await
     }
 
-    /// Makes sure that each is DONE and was scored once.
+    /// Waits until all have ended, and makes sure that each is DONE and was scored once.
     pub(crate) async fn was_scored_once(&self) -> Result<Attempts> {
+        self.until_ended().await?;
         let done = self.count("status = 'DONE'").await?;
         ensure!(done >= self.size, "{done} of {} are DONE", self.size);
         ensure!(self.count("status <> 'DONE'").await? == 0, "some are not DONE");

@@ -1,14 +1,11 @@
 //! What the chart lets each service do in the cluster, and what not. That what it lets them do is enough, the other tests
 //! show.
 
-use std::fs;
-
 use anyhow::{Context, Result, ensure};
 use e2e::installation::NAMESPACE;
 use e2e::world::PATIENCE;
 use e2e::{Installation, sources};
 use serde_json::{Value, json};
-use testkit::TempFolder;
 
 use crate::TURN;
 use crate::release::install;
@@ -131,12 +128,8 @@ async fn each_service_may_do_what_it_needs_and_nothing_of_what_it_does_not() -> 
         .iter()
         .map(|(account, verb, resource, namespace, _)| review(account, verb, resource, namespace))
         .collect();
-    let folder = TempFolder::new()?;
-    let file = folder.path().join("reviews.json");
-    fs::write(&file, json!({ "apiVersion": "v1", "kind": "List", "items": reviews }).to_string())?;
-    let file = file.to_str().context("a path in UTF-8")?;
-    let answers =
-        installation.kubectl(&["create", "-f", file, "-o=jsonpath={.status.allowed}{'\\n'}"]).await?;
+    let reviews = json!({ "apiVersion": "v1", "kind": "List", "items": reviews });
+    let answers = installation.create(&reviews, &["-o=jsonpath={.status.allowed}{'\\n'}"]).await?;
 
     let answers: Vec<bool> =
         answers.lines().map(str::parse).collect::<Result<_, _>>().context(answers.clone())?;
@@ -197,12 +190,9 @@ async fn an_operator_of_all_namespaces_takes_up_what_is_asked_for_in_any() -> Re
     let scored = async {
         install(&["--set=operator.allNamespaces=true"]).await?;
         let submission = installation.reach().await?.api.submit(&sources::python(1)).await?;
-        let folder = TempFolder::new()?;
-        let file = folder.path().join("job.json");
         let job = json!({ "apiVersion": "assay.dev/v1alpha1", "kind": "ScoringJob", "metadata": { "name": "by-hand" },
             "spec": { "submissionId": submission } });
-        fs::write(&file, job.to_string())?;
-        elsewhere.kubectl(&["create", "-f", file.to_str().context("a path in UTF-8")?]).await?;
+        elsewhere.create(&job, &[]).await?;
         let complete = ["--for=condition=Complete", &format!("--timeout={}s", PATIENCE.as_secs())];
         elsewhere.kubectl(&[&["wait", "scoringjob/by-hand"], &complete[..]].concat()).await
     }

@@ -146,12 +146,6 @@ async fn connection(
     };
     let shown = Shown(stream.get_ref().1.peer_certificates().unwrap_or_default().into());
     let is_known = trust.borrow().as_ref().is_some_and(|trust| trust.knows(&shown.0, UnixTime::now()));
-    let time_is_up = async {
-        if is_known {
-            std::future::pending::<()>().await;
-        }
-        sleep(PATIENCE_WITH_STRANGERS).await;
-    };
     let requests = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(shown.clone());
@@ -169,7 +163,7 @@ async fn connection(
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
-        () = time_is_up => return,
+        () = sleep(PATIENCE_WITH_STRANGERS), if !is_known => return,
         () = leaving.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
