@@ -18,28 +18,48 @@ use crate::database::{Database, new_job};
 
 /// The newest migration of the version before.
 const PREVIOUS: i64 = 8;
+/// Migrations up to this one are as they were applied somewhere. Two of them, 11 and 16, lock two tables at once: whoever of the
+/// version before meets one of those the other way round is asked to try again.
+const LOCKING_AS_THEY_LIKE: i64 = 20;
+/// How a migration begins that has its own transactions.
+const WITHOUT_TRANSACTION: &str = "-- no-transaction\n";
 /// Nothing here takes this long, unless it waits for what never comes.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A database as the version before left it, with a rubric and this many submissions.
-async fn previous(submissions: i32) -> Result<String> {
-    let url = testkit::fresh_database().await?;
-    let mut connection = PgConnection::connect(&url).await?;
+/// The files of `migrations/` in their order: version, description, text.
+fn files() -> Result<Vec<(i64, String, String)>> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-    let mut migrations = Vec::new();
+    let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_stem().and_then(|name| name.to_str()).context("a name")?;
         let (version, description) = name.split_once('_').context("a version and a description")?;
-        let version: i64 = version.parse()?;
-        if version <= PREVIOUS {
-            let sql = AssertSqlSafe(std::fs::read_to_string(&path)?).into_sql_str();
-            let (description, kind) = (description.to_owned().into(), MigrationType::Simple);
-            migrations.push(Migration::new(version, description, kind, sql, false));
+        files.push((version.parse()?, description.to_owned(), std::fs::read_to_string(&path)?));
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Migrates an empty database up to a version, which is the last one.
+async fn migrated_to(newest: i64) -> Result<(String, PgConnection)> {
+    let url = testkit::fresh_database().await?;
+    let mut connection = PgConnection::connect(&url).await?;
+    let mut migrations = Vec::new();
+    for (version, description, sql) in files()? {
+        if version <= newest {
+            let own_transactions = sql.starts_with(WITHOUT_TRANSACTION);
+            let sql = AssertSqlSafe(sql).into_sql_str();
+            let kind = MigrationType::Simple;
+            migrations.push(Migration::new(version, description.into(), kind, sql, own_transactions));
         }
     }
-    migrations.sort_by_key(|migration| migration.version);
     Migrator::with_migrations(migrations).run_direct(None, &mut connection, false).await?;
+    Ok((url, connection))
+}
+
+/// A database as the version before left it, with a rubric and this many submissions.
+async fn previous(submissions: i32) -> Result<String> {
+    let (url, mut connection) = migrated_to(PREVIOUS).await?;
     connection.execute("INSERT INTO rubrics (name, version, spec) VALUES ('default', '1', '{}')").await?;
     connection.execute("INSERT INTO current_rubrics (name, version) VALUES ('default', '1')").await?;
     let load =
@@ -177,6 +197,43 @@ async fn many_processes_may_migrate_a_database_of_the_version_before_at_once() -
     is_current(&url).await?;
     let row = Store::connect(&Settings::new(&url))?.job(job).await?.context("the job")?.job;
     assert_eq!(row.backoff_seconds, 2, "what a job of the version before had");
+    Ok(())
+}
+
+/// The locks by which the transaction that asks stops writers of tables that it did not make itself.
+const LOCKS_THAT_STOP_WRITERS: &str = "
+SELECT c.relname || ': ' || l.mode
+FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation' AND c.relkind = 'r' AND c.oid::bigint <= $1
+  AND c.relnamespace = 'public'::regnamespace
+  AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')
+ORDER BY 1";
+
+/// Whoever holds up writers and waits for more, be it of the same table, can be waited for by those whom it waits for: then
+/// Postgres ends one of them, which may be a request. By what each transaction has locked at its end, none can.
+#[tokio::test]
+async fn no_migration_holds_up_writers_while_it_waits_for_another_lock() -> Result<()> {
+    let (_, mut connection) = migrated_to(LOCKING_AS_THEY_LIKE).await?;
+    let mut transactions = 0;
+    for (version, _, sql) in files()? {
+        if version <= LOCKING_AS_THEY_LIKE {
+            continue;
+        }
+        for part in sql.split("COMMIT;") {
+            let newest: i64 = sqlx::query_scalar("SELECT max(oid)::bigint FROM pg_class")
+                .fetch_one(&mut connection)
+                .await?;
+            let statements = AssertSqlSafe(part.replace("BEGIN;", "")).into_sql_str();
+            let mut transaction = connection.begin().await?;
+            transaction.execute(statements).await?;
+            let locks: Vec<String> =
+                sqlx::query_scalar(LOCKS_THAT_STOP_WRITERS).bind(newest).fetch_all(&mut *transaction).await?;
+            transaction.commit().await?;
+            assert!(locks.len() <= 1, "a transaction of migration {version} stops writers of {locks:?}");
+            transactions += locks.len();
+        }
+    }
+    assert!(transactions > 0, "none of them locked anything");
     Ok(())
 }
 
