@@ -103,7 +103,7 @@ pub async fn run_with(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let lease = settings.validate()?;
-    let (metrics, registry) = Metrics::registered();
+    let (metrics, registry) = Metrics::registered(&settings.pool);
     let store = Store::connect(&store::Settings {
         max_connections: CONNECTIONS,
         ..settings.database.settings(&settings.name)

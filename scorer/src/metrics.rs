@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::AtomicU64;
 
-use domain::{AttemptOutcome, JobStatus};
+use domain::{AttemptOutcome, JobStatus, Pool};
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -129,8 +129,8 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The metrics, and the registry that shows them.
-    pub(crate) fn registered() -> (Metrics, Registry) {
+    /// The metrics of a scorer of this pool, and the registry that shows them.
+    pub(crate) fn registered(pool: &Pool) -> (Metrics, Registry) {
         let metrics = Metrics::default();
         // All of them from the start, so that a rate is known from the first on.
         for outcome in AttemptOutcome::ALL {
@@ -146,14 +146,16 @@ impl Metrics {
             drop(metrics.job_seconds.get_or_create(&status));
         }
         let mut registry = runtime::metrics::registry(env!("CARGO_PKG_VERSION"));
-        metrics.register(registry.sub_registry_with_prefix("assay_scorer"));
+        metrics.register(registry.sub_registry_with_prefix("assay_scorer"), pool);
         (metrics, registry)
     }
 
-    fn register(&self, registry: &mut Registry) {
+    fn register(&self, registry: &mut Registry, pool: &Pool) {
+        // Who else knows of pools asks whether one has scorers.
+        let of_pool = registry.sub_registry_with_label(("pool".into(), pool.as_str().to_owned().into()));
+        of_pool.register("running", "Jobs that occupy a slot", self.running.clone());
+        of_pool.register("slots", "Jobs that may be worked on at once", self.slots.clone());
         registry.register("claims", "Jobs claimed", self.claims.clone());
-        registry.register("running", "Jobs that occupy a slot", self.running.clone());
-        registry.register("slots", "Jobs that may be worked on at once", self.slots.clone());
         registry.register(
             "attempts",
             "Attempts ended, as the table of attempts names it: by whoever records it, a cancelled one by whoever ran it",
@@ -231,7 +233,7 @@ mod tests {
 
     #[test]
     fn attempts_are_labelled_as_the_table_names_them_and_shown_before_the_first_ends() {
-        let (_, registry) = Metrics::registered();
+        let (_, registry) = Metrics::registered(&Pool::default());
         let mut shown = String::new();
         encode(&mut shown, &registry).expect("text");
         let lines = shown.lines().filter(|line| line.starts_with("assay_scorer_attempts_total{"));

@@ -10,8 +10,10 @@ imagePullSecrets:
 {{- end }}
 securityContext:
   runAsNonRoot: true
-  runAsUser: 65532
-  runAsGroup: 65532
+{{- with .root.Values.runAsUser }}
+  runAsUser: {{ int64 . }}
+  runAsGroup: {{ int64 . }}
+{{- end }}
   seccompProfile: {type: RuntimeDefault}
 enableServiceLinks: false
 {{- with .settings.nodeSelector }}

@@ -29,7 +29,7 @@ pub struct Mentions {
 const GROUPING: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 
 /// Labels that Prometheus itself adds.
-const OF_SCRAPES: [&str; 3] = ["job", "instance", "le"];
+const OF_SCRAPES: [&str; 4] = ["namespace", "job", "instance", "le"];
 
 /// Finds what an expression names. Names of ours begin with `assay_` or `process_`.
 ///

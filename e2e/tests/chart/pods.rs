@@ -73,3 +73,31 @@ async fn what_a_pool_sets_itself_stands_above_the_defaults() -> Result<()> {
     assert_eq!(limits["memory"], "2Gi");
     Ok(())
 }
+
+#[tokio::test]
+async fn pods_are_of_the_user_that_is_chosen_or_of_the_platform_s() -> Result<()> {
+    for (set, user) in [("runAsUser=1234", json!(1234)), ("runAsUser=null", Value::Null)] {
+        let rendered = rendered("assay", &["--set", set]).await?;
+        let check = &rendered.object("Pod", "assay-test")?["spec"];
+        for deployment in ["assay-gateway", "assay-operator", "assay-scorer-default"] {
+            for pod in [pod(&rendered, deployment)?, check] {
+                assert_eq!(pod["securityContext"]["runAsUser"], user);
+                assert_eq!(pod["securityContext"]["runAsNonRoot"], json!(true));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_service_account_may_have_an_identity_outside_of_the_cluster() -> Result<()> {
+    let (given, services) = (json!({"iam.example.org/role": "grader"}), ["gateway", "operator", "scorer"]);
+    let set = services
+        .map(|service| format!("{service}.serviceAccountAnnotations.iam\\.example\\.org/role=grader"));
+    let rendered = rendered("assay", &["--set", &set.join(",")]).await?;
+    for service in services {
+        let account = rendered.object("ServiceAccount", &format!("assay-{service}"))?;
+        assert_eq!(account["metadata"]["annotations"], given);
+    }
+    Ok(())
+}
