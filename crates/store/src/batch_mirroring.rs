@@ -89,20 +89,20 @@ impl FromRow<'_, PgRow> for LiveBatch {
     }
 }
 
-// Members are counted batch by batch until enough batches are found, those first that were shown longest ago.
+const UNFINISHED_PAGE: &str = "
+SELECT id FROM scoring_batches
+WHERE resource_kind = 'batch' AND resource_uid IS NOT NULL AND completed_at IS NULL AND id > $1
+ORDER BY id LIMIT $2";
+
 const CHANGED: &str = concat!(
     "SELECT ",
     batch_columns!(),
     ", b.resource_namespace, b.resource_name, b.resource_uid, d.digest, c.*, ",
     batch_failures!(),
-    " FROM (
-  SELECT * FROM scoring_batches
-  WHERE resource_kind = 'batch' AND resource_uid IS NOT NULL AND completed_at IS NULL
-  ORDER BY mirrored_at NULLS FIRST, id
-) b ",
+    " FROM scoring_batches b ",
     batch_counts!(),
     " CROSS JOIN LATERAL (SELECT concat_ws('/', c.queued, c.running, c.done, c.error) AS digest) d
-WHERE b.mirrored_digest IS DISTINCT FROM d.digest LIMIT $1"
+WHERE b.id = ANY($1) AND b.resource_kind = 'batch' AND b.resource_uid IS NOT NULL AND b.mirrored_digest IS DISTINCT FROM d.digest"
 );
 
 const MARK_SHOWN: &str = "
@@ -170,13 +170,28 @@ impl FromRow<'_, PgRow> for Found {
 }
 
 impl Store {
-    /// Batches whose resource shows other counts than their members have now. A batch that was shown complete is
-    /// not counted again.
+    /// Batches that have a resource which was not shown complete yet, by id, after the one given.
     ///
     /// # Errors
     /// When Postgres does not answer.
-    pub async fn batches_changed(&self, limit: u32) -> Result<Vec<ChangedBatch>, StoreError> {
-        self.all(sqlx::query_as(CHANGED).bind(i64::from(limit))).await
+    pub async fn unfinished_batches_page(
+        &self,
+        after: Option<BatchId>,
+        limit: u32,
+    ) -> Result<Vec<BatchId>, StoreError> {
+        let query =
+            sqlx::query_as(UNFINISHED_PAGE).bind(after.unwrap_or(BatchId::nil())).bind(i64::from(limit));
+        let batches: Vec<(BatchId,)> = self.all(query).await?;
+        Ok(batches.into_iter().map(|(batch,)| batch).collect())
+    }
+
+    /// Those of these batches whose resource shows other counts than their members have now. All their members are
+    /// counted.
+    ///
+    /// # Errors
+    /// When Postgres does not answer.
+    pub async fn batches_changed(&self, batches: &[BatchId]) -> Result<Vec<ChangedBatch>, StoreError> {
+        self.all(sqlx::query_as(CHANGED).bind(batches)).await
     }
 
     /// Notes what the resources of batches show.

@@ -401,7 +401,8 @@ async fn call_for_batch(store: &Store, submission: Uuid) -> Result<()> {
     store.unqueued_of_batch(batch, 10).await?;
     let knobs = MutableKnobs { suspended: true, ..MutableKnobs::from(&Knobs::default()) };
     store.apply_batch_knobs(batch, knobs).await?;
-    store.batches_changed(10).await?;
+    store.unfinished_batches_page(Some(batch), 10).await?;
+    store.batches_changed(&[batch]).await?;
     store.batch(batch).await?;
     store.batch_version(batch).await?;
     store.batches_of(&[submission], &[batch]).await?;

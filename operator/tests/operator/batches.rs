@@ -82,6 +82,27 @@ async fn a_batch_made_with_kubectl_is_scored_and_counted() -> Result<()> {
 }
 
 #[tokio::test]
+async fn each_batch_is_shown_though_more_are_unfinished_than_are_counted_at_once() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator("a").await?;
+    let names: Vec<String> = (0..120).map(|at| format!("exam-{at}")).collect();
+    for (name, id) in names.iter().zip(submissions(&world, names.len()).await?) {
+        create_batch(&world, name, vec![id], &world.knobs()).await?;
+    }
+    let queued = |batch: Option<&ScoringBatch>| {
+        batch.and_then(|batch| batch.status.as_ref()).is_some_and(|status| status.queued == Some(1))
+    };
+    for name in &names {
+        world.until(name, "shown", queued).await?;
+    }
+    score_all(&world, 60.0).await?;
+    for name in &names {
+        world.until(name, "complete", is_true(COMPLETE)).await?;
+    }
+    operator.stop().await
+}
+
+#[tokio::test]
 async fn the_gateways_batch_is_bound_and_a_members_own_resource_is_deleted_without_cancelling_it()
 -> Result<()> {
     let world = World::new().await?;

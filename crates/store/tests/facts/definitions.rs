@@ -57,7 +57,7 @@ async fn under_another_definition_a_batch_is_mirrored_and_shown_anew() -> Result
     let batch = new_batch(database.submissions(2).await?);
     store.accept_batch(&batch).await?;
     store.bind_batch(batch.id, &resource("old")).await?;
-    let changed = store.batches_changed(10).await?.pop().context("a batch to be shown")?;
+    let changed = store.batches_changed(&[batch.id]).await?.pop().context("a batch to be shown")?;
     let shown = ShownBatch {
         batch: batch.id,
         resource_uid: changed.resource.uid,
@@ -72,7 +72,7 @@ async fn under_another_definition_a_batch_is_mirrored_and_shown_anew() -> Result
     assert_eq!(relay.unmirrored_batches(10).await?[0].batch.id, batch.id);
     store.bind_batch(batch.id, &resource("new")).await?;
     store.mark_batch_status_mirrored(&[shown]).await?;
-    assert_eq!(store.batches_changed(10).await?.len(), 1, "noted late, and of the old one");
+    assert_eq!(store.batches_changed(&[batch.id]).await?.len(), 1, "noted late, and of the old one");
     Ok(())
 }
 
