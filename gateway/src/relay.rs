@@ -12,7 +12,6 @@ mod round;
 mod singles;
 
 pub(crate) use plan::Limits;
-use plan::{GATHER, Plan};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -85,10 +84,9 @@ pub(crate) async fn run(
                     RoundEnd::More => return,
                     RoundEnd::Caught => {
                         state.owed = false;
-                        if state.plan == Plan::Batches && !stop.is_requested() {
-                            Wait::ToGather
-                        } else {
-                            Wait::ForWork(POLL)
+                        match state.gather.filter(|_| !stop.is_requested()) {
+                            Some(time) => Wait::ToGather(time),
+                            None => Wait::ForWork(POLL),
                         }
                     }
                     RoundEnd::NotMyTurn if state.owed => Wait::Pause(ANOTHER_TURN),
@@ -115,7 +113,7 @@ pub(crate) async fn run(
                 () = stop.requested() => return,
             },
             // A stop cuts this short, and what has gathered is relayed.
-            Wait::ToGather => drop(stop.unless_requested(tokio::time::sleep(GATHER)).await),
+            Wait::ToGather(time) => drop(stop.unless_requested(tokio::time::sleep(time)).await),
             Wait::Pause(pause) => {
                 if stop.unless_requested(tokio::time::sleep(pause)).await.is_none() {
                     return;
@@ -127,6 +125,6 @@ pub(crate) async fn run(
 
 enum Wait {
     ForWork(Duration),
-    ToGather,
+    ToGather(Duration),
     Pause(Duration),
 }

@@ -112,6 +112,11 @@ impl Context {
         }
     }
 
+    /// Whether resources in this namespace are taken up. Of others it is not known, nor to be asked, whether they are there.
+    pub(crate) fn watches(&self, namespace: &str) -> bool {
+        self.watch_namespace.as_deref().is_none_or(|watched| watched == namespace)
+    }
+
     /// The resources of a kind that are taken up.
     pub(crate) fn watched<K: Kind>(&self) -> Api<Seen<K>> {
         match &self.watch_namespace {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use runtime::{Outage, Shutdown};
 use store::{Retirement, Store, StoreError};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tracing::info;
 
 pub use export::{ExportFlags, export};
@@ -36,17 +36,21 @@ pub(crate) async fn retain(store: Store, flags: RetentionFlags, metrics: Metrics
     }
 }
 
-/// Makes each step that is asked for, also when another failed; the first failure is told.
+/// Makes the steps that are asked for, each also when one before failed that it does not build on; the first failure is told.
 async fn pass(store: &Store, flags: &RetentionFlags, metrics: &Metrics) -> Result<(), StoreError> {
+    let began = Instant::now();
     let (mut moved, mut dropped, mut deleted) = (Ok(0), Ok(0), Ok(0));
     if let Some(age) = flags.retain_jobs {
         moved = retire_jobs(store, age, metrics).await;
     }
-    if let Some(age) = flags.retain_history {
-        dropped = drop_history(store, age).await;
-    }
+    // That a submission was scored is known by the history, so what of both is due when this begins goes in this order.
     if let Some(age) = flags.retain_submissions {
         deleted = drop_submissions(store, age).await;
+    }
+    if let Some(age) = flags.retain_history
+        && deleted.is_ok()
+    {
+        dropped = drop_history(store, age, began).await;
     }
     let (moved, dropped, deleted) = (moved?, dropped?, deleted?);
     if moved + dropped + deleted > 0 {
@@ -80,10 +84,11 @@ async fn retire_jobs(store: &Store, age: Duration, metrics: &Metrics) -> Result<
     Ok(moved)
 }
 
-async fn drop_history(store: &Store, age: Duration) -> Result<u64, StoreError> {
+/// Deletes what was this old already when the pass began.
+async fn drop_history(store: &Store, age: Duration, began: Instant) -> Result<u64, StoreError> {
     let mut dropped = 0;
     loop {
-        match store.drop_history(age, BATCH).await? {
+        match store.drop_history(age + began.elapsed(), BATCH).await? {
             0 => return Ok(dropped),
             jobs => dropped += jobs,
         }

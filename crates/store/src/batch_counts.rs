@@ -52,6 +52,7 @@ pub struct Failure {
     pub message: String,
 }
 
+// A member may have ended before its overflow batch was made: by a statement that had begun before and waited for the row.
 /// The counts of the members of a batch called `b`, taken from such a table, as a lateral table `c`.
 macro_rules! batch_counts {
     () => {
@@ -66,7 +67,7 @@ macro_rules! batch_counts {
     count(*) FILTER (WHERE m.status = 'ERROR')::integer AS error,
     avg(m.score) AS mean_score, min(m.started_at) AS started_at,
     CASE WHEN coalesce(bool_and(m.status IN ('DONE', 'ERROR')), TRUE)
-      THEN coalesce(max(m.completed_at), b.created_at) END AS completed_at
+      THEN greatest(max(m.completed_at), b.created_at) END AS completed_at
   FROM ",
             $members,
             " m WHERE m.batch_id = b.id

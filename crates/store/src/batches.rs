@@ -96,6 +96,13 @@ pub struct BatchRow {
     pub created_at: Timestamp,
 }
 
+impl BatchRow {
+    /// How many jobs were made for it.
+    pub fn accepted(&self) -> u32 {
+        self.total.saturating_sub(u32::try_from(self.rejected.len()).unwrap_or(u32::MAX))
+    }
+}
+
 /// The columns of a [`BatchRow`], of a table called `b`.
 macro_rules! batch_columns {
     () => {

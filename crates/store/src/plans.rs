@@ -420,7 +420,7 @@ async fn call_for_batch(store: &Store, submission: Uuid) -> Result<()> {
         .await?;
     if let Some(relay) = store.begin_relay().await? {
         if let Some(detail) = store.job(loose).await? {
-            relay.move_to_batch(&[detail.job]).await?;
+            relay.move_to_batch(&[detail.job], 1).await?;
         }
         relay.end().await?;
     }

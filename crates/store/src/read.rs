@@ -28,6 +28,12 @@ impl JobDetail {
 }
 
 impl BatchDetail {
+    /// Whether all members are there that were accepted.
+    fn is_whole(&self) -> bool {
+        let BatchCounts { queued, running, done, error, .. } = self.counts;
+        queued + running + done + error == self.batch.accepted()
+    }
+
     /// Which state of the batch this is.
     pub fn version(&self) -> Version {
         let (number, ended) = (self.counts.version, self.counts.is_complete());
@@ -141,12 +147,14 @@ impl Store {
         }
     }
 
-    /// One batch.
+    /// One batch. None that has ended and lacks members: they were deleted from the history, and what is left says nothing true.
     ///
     /// # Errors
     /// When Postgres does not answer.
     pub async fn batch(&self, id: BatchId) -> Result<Option<BatchDetail>, StoreError> {
-        self.optional(sqlx::query_as(BATCH).bind(id).bind(self.scope.tenant()).bind(self.scope.owner())).await
+        let query = sqlx::query_as(BATCH).bind(id).bind(self.scope.tenant()).bind(self.scope.owner());
+        let found: Option<BatchDetail> = self.optional(query).await?;
+        Ok(found.filter(|found| !found.counts.is_complete() || found.is_whole()))
     }
 
     /// The attempts of a job that have ended, in their order, be it in the history.

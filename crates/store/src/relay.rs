@@ -201,16 +201,25 @@ impl Relay {
     /// members. Jobs that are due within the same hour go together, and their batch names the earliest of these times.
     /// Jobs that are not waiting any more stay out. The batches still need their resources.
     ///
+    /// At most so many are made, of what has waited longest: what is left goes on gathering, so that jobs of many kinds do not
+    /// become a resource each. Returns each batch with the jobs that it was made of.
+    ///
     /// # Errors
     /// When Postgres does not answer. Some batches may have been made.
-    pub async fn move_to_batch(&self, jobs: &[JobRow]) -> Result<Vec<BatchRow>, StoreError> {
+    pub async fn move_to_batch<'j>(
+        &self,
+        jobs: &'j [JobRow],
+        at_most: usize,
+    ) -> Result<Vec<(BatchRow, Vec<&'j JobRow>)>, StoreError> {
         let mut alike: BTreeMap<_, Vec<&JobRow>> = BTreeMap::new();
         for job in jobs {
             alike.entry(likeness(job)).or_default().push(job);
         }
+        let mut groups: Vec<Vec<&JobRow>> = alike.into_values().collect();
+        groups.sort_by_key(|group| group.iter().map(|job| (job.created_at, job.id)).min());
         let mut batches = Vec::new();
-        for group in alike.values().flat_map(|group| group.chunks(BATCH_LIMIT)) {
-            batches.extend(self.make_batch(group).await?);
+        for group in groups.iter().flat_map(|group| group.chunks(BATCH_LIMIT)).take(at_most) {
+            batches.extend(self.make_batch(group).await?.map(|batch| (batch, group.to_vec())));
         }
         Ok(batches)
     }

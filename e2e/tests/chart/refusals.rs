@@ -88,6 +88,18 @@ async fn values_that_contradict_each_other_are_refused() -> Result<()> {
             "scorer.pools.default.grace 59s is shorter than its maxTimeout 60s",
         ),
         (
+            "operator.retention.jobs=90d operator.retention.history=90d",
+            "operator.retention.history has to be longer than operator.retention.jobs",
+        ),
+        (
+            "operator.retention.submissions=90d",
+            "operator.retention.submissions needs operator.retention.jobs",
+        ),
+        (
+            "operator.retention.jobs=90d operator.retention.history=180d operator.retention.submissions=365d",
+            "operator.retention.submissions is longer than operator.retention.history",
+        ),
+        (
             "gateway.extraEnv[0].name=ASSAY_POOLS gateway.extraEnv[0].value=x",
             "gateway.extraEnv sets ASSAY_POOLS, which the chart sets",
         ),

@@ -30,7 +30,16 @@ const MOST_SINGLES: u64 = 100;
 const FEWEST_FOR_MORE_BATCHES: u64 = 50;
 
 /// How long jobs gather between two looks, while they share resources: so that batches are few and full.
-pub(crate) const GATHER: Duration = Duration::from_millis(200);
+const GATHER: Duration = Duration::from_millis(200);
+
+/// The same where few share resources, which is because there may be no more ScoringJobs: a batch of a few costs as much as a job.
+/// Operators queue what has no resource yet after about as long.
+const GATHER_FEW: Duration = Duration::from_secs(1);
+
+/// How long jobs gather until the next look, when so many waited at this one.
+pub(crate) fn gather(waiting: u64) -> Duration {
+    if waiting < FEWEST_FOR_MORE_BATCHES { GATHER_FEW } else { GATHER }
+}
 
 /// Decides for the jobs that wait now, while so many ScoringJobs exist, after what was decided last.
 pub(crate) fn plan(waiting: u64, live: u64, limits: Limits, last: Plan) -> Plan {
@@ -65,6 +74,12 @@ mod tests {
     fn live_resources_are_capped() {
         assert_eq!(plan(2, 9_999, LIMITS, Plan::Singles), Plan::Batches);
         assert_eq!(plan(1, u64::MAX, LIMITS, Plan::Singles), Plan::Batches);
+    }
+
+    #[test]
+    fn few_that_may_have_no_resource_of_their_own_gather_for_longer() {
+        assert_eq!(plan(3, 10_000, LIMITS, Plan::Batches), Plan::Batches);
+        assert!(gather(3) > gather(FEWEST_FOR_MORE_BATCHES));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::aside::Aside;
 use super::creation::{Creation, create};
 use super::object::scoring_batch;
-use super::plan::{Plan, plan};
+use super::plan::{Plan, gather, plan};
 use super::singles::{Tally, create_all};
 use super::{Relayer, RoundError};
 use crate::metrics::ResourceKind;
@@ -25,7 +25,8 @@ pub(super) const ROUND_TIME: Duration = Duration::from_secs(5);
 /// The most jobs read in one round.
 const MOST_JOBS: u32 = 4_000;
 
-/// The most batches read in one round, 1,000 ids each.
+/// The most batches made in one round, 1,000 ids each. With more kinds of jobs than that, those that wait gather for longer, so
+/// that there are never more than this many resources a look, however many kinds there are.
 const MOST_BATCHES: u32 = 8;
 
 /// Batches under way at once.
@@ -54,7 +55,9 @@ pub(super) struct State {
     /// Something was recorded since the last turn.
     pub(super) owed: bool,
     /// What was decided last.
-    pub(super) plan: Plan,
+    plan: Plan,
+    /// For how long jobs are to gather until the next look, if they share resources.
+    pub(super) gather: Option<Duration>,
     aside: Aside,
     live: u64,
     counted_at: Option<Instant>,
@@ -87,18 +90,22 @@ impl Relayer {
         state.plan = plan(number, state.live, self.limits, state.plan);
         match state.plan {
             Plan::Batches => {
+                state.gather = Some(gather(number));
+                let left_over = self.batches(turn, client, state, MOST_BATCHES).await?;
                 let began = SystemTime::now();
-                turn.move_to_batch(&waiting).await?;
+                let moved =
+                    turn.move_to_batch(&waiting, size(MOST_BATCHES).saturating_sub(left_over)).await?;
                 let when = began..SystemTime::now();
-                for job in &waiting {
+                for job in moved.iter().flat_map(|(_, jobs)| jobs) {
                     let traceparent = job.traceparent.as_deref();
                     trace::hop("move to ScoringBatch", SpanKind::Client, traceparent, when.clone(), &[]);
                 }
-                self.batches(turn, client, state, MOST_BATCHES).await?;
-                Ok(if many { RoundEnd::More } else { RoundEnd::Caught })
+                let made = left_over + self.batches(turn, client, state, MOST_BATCHES).await?;
+                Ok(if many && made < size(MOST_BATCHES) { RoundEnd::More } else { RoundEnd::Caught })
             }
             Plan::Singles => {
-                let batched = self.batches(turn, client, state, MOST_BATCHES).await?;
+                state.gather = None;
+                let batched = self.batches(turn, client, state, MOST_BATCHES).await? > 0;
                 let singles = self.singles(turn, client, state, waiting).await?;
                 Ok(if many || batched || singles.cut_short { RoundEnd::More } else { RoundEnd::Caught })
             }
@@ -108,7 +115,7 @@ impl Relayer {
     /// Tries a resource or two, to learn whether there is use in trying more.
     async fn probe(&self, turn: &Relay, client: &Client, state: &mut State) -> Result<RoundEnd, RoundError> {
         let put_aside = state.aside.len();
-        let batched = self.batches(turn, client, state, 1).await?;
+        let batched = self.batches(turn, client, state, 1).await? > 0;
         let job = self.waiting(turn, state, 1).await?;
         let created = self.singles(turn, client, state, job).await?.created > 0 || batched;
         if created {
@@ -168,14 +175,14 @@ impl Relayer {
         }
     }
 
-    /// Creates the resources of batches that wait for theirs; says whether there were any.
+    /// Creates the resources of batches that wait for theirs; says how many.
     async fn batches(
         &self,
         turn: &Relay,
         client: &Client,
         state: &mut State,
         limit: u32,
-    ) -> Result<bool, RoundError> {
+    ) -> Result<usize, RoundError> {
         let with_aside = limit.saturating_add(state.aside.len().try_into().unwrap_or(u32::MAX));
         let now = Instant::now();
         let mut waiting = turn.unmirrored_batches(with_aside).await?;
@@ -188,13 +195,13 @@ impl Relayer {
             })
             .buffer_unordered(BATCHES_AT_ONCE);
         let mut creations = std::pin::pin!(creations);
-        let mut any = false;
+        let mut created = 0;
         while let Some((BatchToMirror { batch, .. }, creation)) = creations.next().await {
             match creation {
                 Creation::Created { uid } => {
                     turn.mark_batch_mirrored(batch.id, &self.namespace, &batch.id.to_string(), uid).await?;
                     self.metrics.created(ResourceKind::ScoringBatch, 1);
-                    any = true;
+                    created += 1;
                 }
                 Creation::Refused(reason) => {
                     let refused = "the API server refuses a ScoringBatch: it is tried again later";
@@ -204,7 +211,7 @@ impl Relayer {
                 Creation::Away(reason) => return Err(RoundError::Kubernetes(reason)),
             }
         }
-        Ok(any)
+        Ok(created)
     }
 
     fn refused(&self, kind: ResourceKind, id: Uuid, state: &mut State) {

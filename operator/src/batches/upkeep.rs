@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use domain::BatchId;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use kube::runtime::reflector::{ObjectRef, Store};
 use resources::ScoringBatch;
 use runtime::{Outage, in_full};
@@ -18,7 +18,7 @@ use super::status;
 use crate::cluster::{ClusterError, Seen, delete_exactly, has_uid, is_absent, write_status};
 use crate::context::{Context, ReconcileError};
 use crate::definition::{Absence, absence};
-use crate::deletion::{BY_DELETION, WHY_DELETED, take_off_queue};
+use crate::deletion::{BY_DELETION, WHY_DELETED, gone_of, take_off_queue};
 
 /// No batch's status is written more often than this.
 const EVERY: Duration = Duration::from_secs(1);
@@ -83,7 +83,24 @@ async fn show_changed(
             });
         }
     }
-    if shown.is_empty() { Ok(()) } else { context.store.mark_batch_status_mirrored(&shown).await }
+    note(&shown, context).await
+}
+
+/// Notes what is shown. One that Postgres refuses must not keep the others from being noted.
+async fn note(shown: &[ShownBatch], context: &Context) -> Result<(), StoreError> {
+    if shown.is_empty() {
+        return Ok(());
+    }
+    match context.store.mark_batch_status_mirrored(shown).await {
+        Err(StoreError::Invalid { .. }) if shown.len() > 1 => {
+            let mut noted = Ok(());
+            for one in shown {
+                noted = noted.and(context.store.mark_batch_status_mirrored(std::slice::from_ref(one)).await);
+            }
+            noted
+        }
+        noted => noted,
+    }
 }
 
 /// Shows one batch. False when that has to be tried again.
@@ -151,11 +168,12 @@ async fn cancel_deleted(
     if look_at_definition && ask().await? == Absence::Forgotten {
         return Ok(Absence::Forgotten);
     }
-    let mut after = None;
+    let (mut after, mut all_known) = (None, Ok(()));
     loop {
         let page = context.store.live_batches_page(after, PAGE).await?;
         after = page.last().filter(|_| page.len() == PAGE as usize).map(|batch| batch.batch);
-        let gone = absent(page, context, resources).await?;
+        let (gone, known) = absent(page, context, resources).await;
+        all_known = all_known.and(known);
         if !gone.is_empty() && ask().await? == Absence::Forgotten {
             return Ok(Absence::Forgotten);
         }
@@ -163,27 +181,25 @@ async fn cancel_deleted(
             cancel_members(batch, context).await?;
         }
         if after.is_none() {
+            all_known?;
             return Ok(Absence::Deleted);
         }
     }
 }
 
-/// Those of these batches whose resource is not there.
+/// Those of these batches whose resource is not there, and whether that is known of all: the first error if not.
 async fn absent(
     batches: Vec<LiveBatch>,
     context: &Context,
     resources: &Store<Seen<ScoringBatch>>,
-) -> Result<Vec<BatchId>, ClusterError> {
-    stream::iter(batches)
-        .map(|batch| async move {
+) -> (Vec<BatchId>, Result<(), ClusterError>) {
+    let looks =
+        batches.into_iter().filter(|batch| context.watches(&batch.namespace)).map(|batch| async move {
             let LiveBatch { namespace, name, uid, .. } = &batch;
             let absent = is_absent(resources, &context.client, namespace, name, *uid).await?;
             Ok(absent.then_some(batch.batch))
-        })
-        .buffer_unordered(CONCURRENT_REQUESTS)
-        .try_filter_map(|batch| async move { Ok(batch) })
-        .try_collect()
-        .await
+        });
+    gone_of(stream::iter(looks).buffer_unordered(CONCURRENT_REQUESTS)).await
 }
 
 /// The batch is let go of last: whatever is interrupted is found by the next round.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::JobId;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use kube::runtime::reflector::Store;
 use resources::ScoringJob;
 use runtime::Outage;
@@ -17,7 +17,7 @@ use super::watch::Deleted;
 use crate::cluster::{ClusterError, Seen, is_absent};
 use crate::context::{Context, ReconcileError};
 use crate::definition::{Absence, absence};
-use crate::deletion::{BY_DELETION, WHY_DELETED, take_off_queue};
+use crate::deletion::{BY_DELETION, WHY_DELETED, gone_of, take_off_queue};
 
 /// The deletions handled together.
 const LARGEST_BATCH: usize = 500;
@@ -48,11 +48,14 @@ pub(super) async fn cancel_deleted(
     let mut pending: Vec<Deleted> = Vec::new();
     let mut compare = false;
     loop {
-        if pending.is_empty() && !compare {
+        if pending.is_empty() {
+            // A comparison that fails again and again does not keep others from being cancelled.
+            let patience = if compare { Duration::ZERO } else { COMPARE_EVERY };
             tokio::select! {
+                biased;
                 received = deleted.recv_many(&mut pending, LARGEST_BATCH) => if received == 0 { return },
                 () = listed.notified() => compare = true,
-                () = tokio::time::sleep(COMPARE_EVERY) => compare = true,
+                () = tokio::time::sleep(patience) => compare = true,
             }
         }
         let handled = handle(&context, &resources, &mut pending, &mut compare).await;
@@ -72,12 +75,15 @@ async fn handle(
     compare: &mut bool,
 ) -> Result<Absence, ReconcileError> {
     if !pending.is_empty() {
-        let reported = reported(pending, context, resources).await?;
-        if let_go(&reported, context).await? == Absence::Forgotten {
-            pending.clear();
-            return Ok(Absence::Forgotten);
-        }
+        let (reported, known) = reported(pending, context, resources).await?;
+        let absence = let_go(&reported, context).await?;
         pending.clear();
+        if absence == Absence::Forgotten {
+            return Ok(absence);
+        }
+        // What the API server does not say of one is asked again by the comparison.
+        *compare |= known.is_err();
+        known?;
     }
     if *compare {
         let compared = compare_all(context, resources).await?;
@@ -105,19 +111,20 @@ impl Absent {
     }
 }
 
-/// What the watch told of. One that was deleted before its uid was noted is found by its name.
+/// What the watch told of, and whether it is known of all. One that was deleted before its uid was noted is found by its
+/// name.
 async fn reported(
     deleted: &[Deleted],
     context: &Context,
     resources: &Store<Seen<ScoringJob>>,
-) -> Result<Absent, ReconcileError> {
+) -> Result<(Absent, Result<(), ClusterError>), ReconcileError> {
     let named: Vec<JobId> = deleted.iter().filter_map(|deleted| deleted.named_job).collect();
-    let unseen = match named.as_slice() {
-        [] => Vec::new(),
-        named => absent(context.store.unseen_resources(named).await?, context, resources).await?,
+    let (unseen, known) = match named.as_slice() {
+        [] => (Vec::new(), Ok(())),
+        named => absent(context.store.unseen_resources(named).await?, context, resources).await,
     };
     let seen = deleted.iter().map(|deleted| deleted.uid).collect();
-    Ok(Absent { seen, ..Absent::of(&unseen) })
+    Ok((Absent { seen, ..Absent::of(&unseen) }, known))
 }
 
 /// Cancels what has not ended of these resources' jobs, unless they went with the definition of their kind. Rows are let
@@ -148,11 +155,12 @@ async fn compare_all(
     if absence(ResourceKind::Job, &context.client, &context.store).await? == Absence::Forgotten {
         return Ok(Absence::Forgotten);
     }
-    let mut after = None;
+    let (mut after, mut all_known) = (None, Ok(()));
     loop {
         let page = context.store.live_resources_page(after, PAGE).await?;
         after = page.last().filter(|_| page.len() == PAGE as usize).map(|row| row.job);
-        let gone = absent(page, context, resources).await?;
+        let (gone, known) = absent(page, context, resources).await;
+        all_known = all_known.and(known);
         if !gone.is_empty() {
             if let_go(&Absent::of(&gone), context).await? == Absence::Forgotten {
                 return Ok(Absence::Forgotten);
@@ -160,26 +168,23 @@ async fn compare_all(
             info!(jobs = gone.len(), "found ScoringJobs that were deleted unseen");
         }
         if after.is_none() {
+            all_known?;
             return Ok(Absence::Deleted);
         }
     }
 }
 
-/// Those of these resources that are not there.
+/// Those of these resources that are not there, and whether that is known of all: the first error if not.
 async fn absent(
     rows: Vec<LiveResource>,
     context: &Context,
     resources: &Store<Seen<ScoringJob>>,
-) -> Result<Vec<LiveResource>, ClusterError> {
-    stream::iter(rows)
-        .map(|row| async move {
-            let absent = is_absent(resources, &context.client, &row.namespace, &row.name, row.uid).await?;
-            Ok(absent.then_some(row))
-        })
-        .buffer_unordered(CONCURRENT_LOOKS)
-        .try_filter_map(|row| async move { Ok(row) })
-        .try_collect()
-        .await
+) -> (Vec<LiveResource>, Result<(), ClusterError>) {
+    let looks = rows.into_iter().filter(|row| context.watches(&row.namespace)).map(|row| async move {
+        let absent = is_absent(resources, &context.client, &row.namespace, &row.name, row.uid).await?;
+        Ok(absent.then_some(row))
+    });
+    gone_of(stream::iter(looks).buffer_unordered(CONCURRENT_LOOKS)).await
 }
 
 async fn cancel_unseen(jobs: &[JobId], context: &Context) -> Result<(), ReconcileError> {

@@ -50,6 +50,11 @@ impl RetentionFlags {
             self.retain_submissions.is_none() || self.retain_jobs.is_some(),
             "--retain-submissions without --retain-jobs would delete nothing: submissions go after their jobs"
         );
+        ensure!(
+            self.retain_submissions
+                .is_none_or(|age| self.retain_history.is_none_or(|history| age <= history)),
+            "--retain-submissions is longer than --retain-history: that a submission was scored is known by the history alone"
+        );
         ensure!(!self.retention_every.is_zero(), "--retention-every is zero");
         Ok(())
     }
@@ -83,5 +88,17 @@ mod tests {
         }
         let submissions_alone = RetentionFlags { retain_submissions: Some(2 * LEAST), ..flags(None, None) };
         assert!(submissions_alone.validate().is_err());
+    }
+
+    #[test]
+    fn no_submission_is_kept_for_longer_than_what_says_that_it_was_scored() {
+        for (history, submissions, allowed) in [(2, 2, true), (3, 2, true), (2, 3, false)] {
+            let days = |days: u64| Duration::from_secs(days * 24 * 3600);
+            let flags = RetentionFlags {
+                retain_submissions: Some(days(submissions)),
+                ..flags(Some(1), Some(history))
+            };
+            assert_eq!(flags.validate().is_ok(), allowed, "{history} {submissions}");
+        }
     }
 }

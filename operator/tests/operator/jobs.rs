@@ -4,7 +4,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use kube::runtime::conditions::is_deleted;
 use resources::{COMPLETE, FAILED, Phase, ScoringJob};
 use serde_json::json;
-use store::{Ending, FinishRequest, Mirror, StartRequest};
+use store::{Ending, FinishRequest, Mirror, NewJob, ResourceRef, Scope, StartRequest};
 use uuid::Uuid;
 
 use crate::world::{World, uid};
@@ -227,6 +227,33 @@ async fn a_resource_deleted_while_no_operator_runs_is_found_at_relist() -> Resul
     let operator = world.operator("b").await?;
     let cancelled = |row: &store::JobRow| row.error_code == Some(ErrorCode::CANCELLED);
     world.until_row(uid(&made)?, "cancelled", cancelled).await?;
+    operator.stop().await
+}
+
+#[tokio::test]
+async fn a_resource_in_a_namespace_that_is_no_longer_watched_is_not_missed() -> Result<()> {
+    let world = World::new().await?;
+    let operator = world.operator("a").await?;
+    let made = world.create_job("mine", world.submission().await?, &world.knobs()).await?;
+    world.until("mine", "QUEUED", in_phase(Phase::Queued)).await?;
+    operator.stop().await?;
+    let reference =
+        ResourceRef { namespace: "elsewhere".to_owned(), name: "theirs".to_owned(), uid: Uuid::new_v4() };
+    let theirs = NewJob {
+        id: reference.uid,
+        submission_id: world.submission().await?,
+        scope: Scope::All,
+        knobs: world.knobs(),
+        traceparent: None,
+        resource: Some(reference),
+    };
+    world.store.accept(std::slice::from_ref(&theirs)).await?.remove(0)?;
+    world.api::<ScoringJob>().delete("mine", &DeleteParams::default()).await?;
+    let operator = world.operator("b").await?;
+    let cancelled = |row: &store::JobRow| row.error_code == Some(ErrorCode::CANCELLED);
+    world.until_row(uid(&made)?, "cancelled", cancelled).await?;
+    // They are compared together.
+    assert!(world.store.job(theirs.id).await?.is_some_and(|found| found.job.status.is_active()));
     operator.stop().await
 }
 

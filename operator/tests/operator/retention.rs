@@ -13,13 +13,30 @@ struct Export {
 
 /// Jobs of which the last ended an hour ago, and the others two days ago.
 const LOAD: &str = "
-INSERT INTO submissions (id, status, content)
-  SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'SUBMITTED', '{}' FROM generate_series(1, 3) n;
+INSERT INTO submissions (id, status, content, created_at)
+  SELECT ('00000000-0000-4000-8000-00000000000' || n)::uuid, 'SUBMITTED', '{}', now() - interval '3 days'
+  FROM generate_series(1, 3) n;
 INSERT INTO scoring_jobs (id, submission_id, tenant, rubric, rubric_version, status, score, feedback, result, attempt,
   lease_epoch, scorer, created_at, started_at, completed_at, resource_kind)
   SELECT id, id, 'default', 'default', '1', 'DONE', 50, 'Fine.', '{}', 1, 1, 's', t, t, t, 'none'
   FROM submissions, LATERAL (
     SELECT now() - CASE WHEN id::text LIKE '%3' THEN interval '1 hour' ELSE interval '2 days' END AS t) past";
+
+#[tokio::test]
+async fn a_submission_goes_although_its_history_falls_due_in_the_same_pass() -> Result<()> {
+    let world = World::new().await?;
+    let mut sql = PgConnection::connect(&world.database_url).await?;
+    sql.execute(LOAD).await?;
+    let ages = ["--retain-jobs", "1d", "--retain-history", "36h", "--retain-submissions", "36h"];
+    let operator = world.operator_with("a", &[&ages[..], &["--retention-every", "10ms"]].concat()).await?;
+    let left = async || {
+        let mut sql = PgConnection::connect(&world.database_url).await?;
+        let count = "SELECT (SELECT count(*) FROM scoring_history), (SELECT count(*) FROM submissions)";
+        Ok(sqlx::query_as::<_, (i64, i64)>(count).fetch_one(&mut sql).await?)
+    };
+    eventually("two jobs and their submissions are gone", left, |left| *left == (0, 1)).await?;
+    operator.stop().await
+}
 
 #[tokio::test]
 async fn jobs_leave_when_they_are_old_enough_and_are_exported_in_lines() -> Result<()> {

@@ -5,14 +5,18 @@ use std::collections::HashSet;
 use anyhow::{Context, Result};
 use domain::Knobs;
 use jiff::{Timestamp, ToSpan};
-use store::{Mirror, MirroredJob, Relay};
+use store::{BatchRow, JobRow, Mirror, MirroredJob, NewJob, Relay, ShownBatch};
 use uuid::Uuid;
 
 use crate::batches::{members, new_batch};
-use crate::database::{Database, done, finish};
+use crate::database::{Database, done, finish, new_job, resource};
 
 async fn turn(database: &Database) -> Result<Relay> {
     database.store.begin_relay().await?.context("the turn")
+}
+
+async fn made(relay: &Relay, jobs: &[JobRow]) -> Result<Vec<BatchRow>> {
+    Ok(relay.move_to_batch(jobs, 10).await?.into_iter().map(|(batch, _)| batch).collect())
 }
 
 fn mirrored(job: Uuid, uid: Option<Uuid>) -> MirroredJob {
@@ -91,7 +95,7 @@ async fn jobs_with_the_same_knobs_are_gathered_into_one_batch() -> Result<()> {
     let urgent = database.queued_with(urgent).await?;
     let relay = turn(&database).await?;
     let waiting = relay.waiting(10).await?;
-    let batches = relay.move_to_batch(&waiting).await?;
+    let batches = made(&relay, &waiting).await?;
     assert_eq!(batches.len(), 2);
     let of_priority = |number: u8| batches.iter().find(|batch| batch.knobs.priority.get() == number);
     let (five, nine) = (of_priority(5).context("5")?, of_priority(9).context("9")?);
@@ -100,7 +104,7 @@ async fn jobs_with_the_same_knobs_are_gathered_into_one_batch() -> Result<()> {
     assert_eq!((five.total, nine.total), (2, 1));
     assert_eq!((five.knobs.backoff_seconds, nine.knobs.backoff_seconds), (2, 9));
     assert_eq!(relay.waiting(10).await?, []);
-    assert_eq!(relay.move_to_batch(&waiting).await?, [], "nothing is moved twice");
+    assert_eq!(made(&relay, &waiting).await?, [], "nothing is moved twice");
     Ok(())
 }
 
@@ -113,7 +117,7 @@ async fn jobs_that_are_due_one_after_the_other_share_a_batch() -> Result<()> {
         database.queued_with(Knobs { not_before, ..Knobs::default() }).await?;
     }
     let relay = turn(&database).await?;
-    let batches = relay.move_to_batch(&relay.waiting(10).await?).await?;
+    let batches = made(&relay, &relay.waiting(10).await?).await?;
     let shown: Vec<_> = batches.iter().map(|batch| (batch.total, batch.knobs.not_before)).collect();
     assert_eq!(shown, [(3, Some(hour + 20.seconds())), (1, Some(hour + 3600.seconds()))]);
     Ok(())
@@ -126,12 +130,59 @@ async fn a_job_mirrored_singly_meanwhile_stays_out_of_the_batch() -> Result<()> 
     let relay = turn(&database).await?;
     let waiting = relay.waiting(10).await?;
     relay.mark_mirrored(&[mirrored(single, None)], "assay").await?;
-    let batches = relay.move_to_batch(&waiting).await?;
+    let batches = made(&relay, &waiting).await?;
     assert_eq!(batches[0].total, 1);
     assert_eq!(members(&database, batches[0].id).await?, [other]);
     assert!(matches!(database.row(single).await?.mirror, Mirror::Job { .. }));
     relay.mark_mirrored(&[mirrored(other, None)], "assay").await?;
     assert_eq!(database.row(other).await?.mirror, Mirror::Batch, "a member is never mirrored singly");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_member_that_ended_before_its_overflow_batch_was_made_keeps_no_batch_from_being_complete()
+-> Result<()> {
+    let database = Database::fresh().await?;
+    let store = &database.store;
+    let job = database.running(1).await?;
+    let relay = turn(&database).await?;
+    let batch = made(&relay, &relay.waiting(10).await?).await?.pop().context("a batch")?.id;
+    store.finish(&[finish(job, 1, done())]).await?;
+    // As when its end was stamped by a statement that then waited for the batch to be made.
+    database.run("UPDATE scoring_batches SET created_at = created_at + INTERVAL '1 minute'").await?;
+    let batch = store.batch(batch).await?.context("the batch")?.batch;
+    store.bind_batch(batch.id, &resource("batch")).await?;
+    let changed = store.batches_changed(&[batch.id]).await?.pop().context("to be shown")?;
+    assert_eq!(changed.counts.completed_at, Some(batch.created_at));
+    let shown = ShownBatch {
+        batch: batch.id,
+        resource_uid: changed.resource.uid,
+        digest: changed.digest,
+        completed_at: changed.counts.completed_at,
+    };
+    store.mark_batch_status_mirrored(&[shown]).await?;
+    assert!(store.unfinished_batches_page(None, 10).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_many_kinds_of_jobs_those_that_have_waited_longest_share_a_batch_first() -> Result<()> {
+    let database = Database::fresh().await?;
+    let mut jobs = Vec::new();
+    for backoff_seconds in [3, 1, 2, 3] {
+        let knobs = Knobs { backoff_seconds, ..Knobs::default() };
+        let new = NewJob { knobs, ..new_job(database.submission().await?) };
+        jobs.push(database.accepted(&new).await?);
+    }
+    let relay = turn(&database).await?;
+    for expected in [vec![jobs[0], jobs[3]], vec![jobs[1]], vec![jobs[2]]] {
+        let waiting = relay.waiting(10).await?;
+        let made = relay.move_to_batch(&waiting, 1).await?;
+        assert_eq!(made.len(), 1);
+        assert_eq!(made[0].1.iter().map(|job| job.id).collect::<Vec<_>>(), expected);
+        assert_eq!(members(&database, made[0].0.id).await?, expected);
+    }
+    assert_eq!(relay.waiting(10).await?, []);
     Ok(())
 }
 
@@ -148,7 +199,7 @@ async fn more_than_a_batch_holds_becomes_several() -> Result<()> {
         )
         .await?;
     let relay = turn(&database).await?;
-    let batches = relay.move_to_batch(&relay.waiting(2000).await?).await?;
+    let batches = made(&relay, &relay.waiting(2000).await?).await?;
     assert_eq!(batches.iter().map(|batch| batch.total).collect::<Vec<_>>(), [1000, 200]);
     Ok(())
 }

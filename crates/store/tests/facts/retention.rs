@@ -149,6 +149,8 @@ async fn members_stay_as_long_as_their_batch_has_a_resource_and_are_counted_ever
     assert_eq!(retire(store, 2).await?, 3);
     assert_eq!(store.batch(batch.id).await?.context("the batch")?, before);
     assert_eq!((before.counts.done, before.counts.error, before.counts.failures.len()), (2, 1, 1));
+    assert_eq!(store.drop_history(NO_AGE, 1).await?, 1);
+    assert_eq!(store.batch(batch.id).await?, None, "two of three would be counted as all");
     Ok(())
 }
 

@@ -77,7 +77,7 @@ impl From<BatchDetail> for Batch {
         Batch {
             batch_id: batch.id,
             total: batch.total,
-            accepted: counts.queued + counts.running + counts.done + counts.error,
+            accepted: batch.accepted(),
             rejected: batch.rejected.into_iter().map(Rejected::from).collect(),
             queued: counts.queued,
             running: counts.running,
