@@ -14,6 +14,13 @@ pub struct Cursor {
     pub(crate) id: Uuid,
 }
 
+impl Cursor {
+    /// The time by which the list is ordered.
+    pub fn time(&self) -> Timestamp {
+        self.at
+    }
+}
+
 /// The text is not a cursor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this is not a cursor from an earlier page")]

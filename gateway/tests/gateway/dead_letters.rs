@@ -237,7 +237,12 @@ async fn a_large_redrive_goes_page_by_page_and_a_limit_is_kept() -> Result<()> {
     let first = redrive_many(&gateway, json!({"filter": {"code": "timeout"}, "limit": 700})).await?.body;
     assert_eq!((&first["redriven"], &first["complete"]), (&json!(700), &json!(false)));
     assert_eq!(gateway.number(REDRIVEN).await?, 700);
-    let rest = redrive_many(&gateway, json!({"filter": {"code": "timeout"}})).await?.body;
+    let until = first["continueUntil"].as_str().context("where to go on")?;
+    let looked_at = format!("SELECT count(*) FROM scoring_jobs WHERE completed_at >= '{until}'");
+    assert_eq!(gateway.number(&looked_at).await?, 699, "all but the last, whose time others may share");
+    let filter = json!({"code": "timeout", "until": until});
+    let rest = redrive_many(&gateway, json!({"filter": filter})).await?.body;
+    assert_eq!(rest["continueUntil"], Value::Null);
     assert_eq!((&rest["redriven"], &rest["complete"]), (&json!(2300), &json!(true)));
     assert_eq!(gateway.number(REDRIVEN).await?, 3000);
     assert_eq!(gateway.number("SELECT max(rows) FROM made").await?, 500);

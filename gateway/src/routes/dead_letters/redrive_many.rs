@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use axum::Json;
 use axum::extract::State;
 use domain::{BatchId, ErrorCode, JobId};
-use jiff::Timestamp;
+use jiff::{Timestamp, ToSpan};
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 use store::{DeadLetterFilter, Redrive, RedriveOrder, Redriven};
@@ -83,6 +83,9 @@ pub(crate) struct Answer {
     last_not_before: Option<Timestamp>,
     /// Whether all that match were looked at. If not, the same request goes on where this one ended.
     complete: bool,
+    /// Unless complete: as `until` in the filter of the next request, it spares looking again at what was looked at.
+    #[schema(required)]
+    continue_until: Option<Timestamp>,
 }
 
 /// A dead letter and the job that it was redriven as: none in a dry run.
@@ -154,6 +157,8 @@ pub(crate) async fn redrive_many(
         after = page.next;
         if after.is_none() || answer.redriven == left || begun.elapsed() > LONGEST {
             answer.complete = after.is_none() && !answer.skipped.contains_key("unsettled");
+            // Others may have ended within the same microsecond, the least that Postgres tells apart.
+            answer.continue_until = after.and_then(|last| last.time().checked_add(1.microsecond()).ok());
             return Ok(Json(answer));
         }
     }
@@ -200,6 +205,7 @@ impl Answer {
             first: Vec::new(),
             last_not_before: None,
             complete: false,
+            continue_until: None,
         }
     }
 
