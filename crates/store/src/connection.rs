@@ -50,9 +50,9 @@ impl Store {
         let primary = options(&settings.url, settings)?;
         let replica = settings.replica_url.as_deref().map(|url| options(url, settings)).transpose()?;
         Ok(Store {
-            pool: pool(&primary, settings, Plans::Fresh),
-            keeping_plans: pool(&primary, settings, Plans::Kept),
-            replica: replica.map(|options| Replica::new(pool(&options, settings, Plans::Fresh))),
+            pool: pool(&primary, settings, Plans::Fresh, Server::Primary),
+            keeping_plans: pool(&primary, settings, Plans::Kept, Server::Primary),
+            replica: replica.map(|options| Replica::new(pool(&options, settings, Plans::Fresh, Server::Any))),
             deadline: settings.deadline,
             scope: Scope::All,
             quota: settings.quota,
@@ -177,6 +177,16 @@ enum Plans {
     Kept,
 }
 
+/// To which server connections may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    /// One that takes writes. After a switchover a name may lead to the old primary for a while, and connections made then
+    /// would be kept long after that: whoever has one could neither write nor read what is true, and be ready by its own account.
+    Primary,
+    /// A standby too.
+    Any,
+}
+
 /// The most connections that keep their plans. Who uses them is one group commit of a process, or two.
 const MOST_KEEPING_PLANS: u32 = 4;
 
@@ -190,7 +200,7 @@ fn options(url: &str, settings: &Settings) -> Result<PgConnectOptions, StoreErro
 }
 
 /// A pool that connects when it is first used.
-fn pool(options: &PgConnectOptions, settings: &Settings, plans: Plans) -> PgPool {
+fn pool(options: &PgConnectOptions, settings: &Settings, plans: Plans, server: Server) -> PgPool {
     let (plan_cache_mode, most) = match plans {
         Plans::Fresh => ("force_custom_plan", settings.max_connections),
         Plans::Kept => ("force_generic_plan", settings.max_connections.min(MOST_KEEPING_PLANS)),
@@ -214,6 +224,18 @@ fn pool(options: &PgConnectOptions, settings: &Settings, plans: Plans) -> PgPool
         .max_connections(most)
         .acquire_timeout(settings.acquire_timeout.min(settings.deadline))
         .test_before_acquire(false)
+        // A server that becomes a standby later does so by a restart, which ends its connections.
+        .after_connect(move |connection, _| {
+            Box::pin(async move {
+                let standby = server == Server::Primary
+                    && sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
+                if standby {
+                    Err(sqlx::Error::from(io::Error::other("this Postgres is a standby")))
+                } else {
+                    Ok(())
+                }
+            })
+        })
         .before_acquire(|connection, state| {
             Box::pin(async move {
                 if state.idle_for > TEST_AFTER_IDLE {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use sqlx::PgPool;
 use store::{JobFilter, Scope, Settings, Store, SubmissionFilter};
 use testkit::{Place, Postgres, PostgresOptions, StopMode, TempFolder};
+use uuid::Uuid;
 
 use crate::database::{Database, new_job, rubric};
 
@@ -89,5 +90,22 @@ async fn a_replica_that_cannot_be_used_costs_no_list() -> Result<()> {
     let store = Store::connect(&settings)?;
     submit(&store).await?;
     assert_eq!(store.jobs(&JobFilter::default(), None, 10).await?.jobs.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_standby_is_not_worked_with_until_it_is_promoted() -> Result<()> {
+    let pair = pair().await?;
+    let settings =
+        Settings { acquire_timeout: Duration::from_millis(300), ..Settings::new(pair.replica.url()) };
+    let store = Store::connect(&settings)?;
+    assert!(
+        store.ping().await.is_err_and(|error| error.is_unavailable()),
+        "it could be read, and not written"
+    );
+    assert!(store.check_schema().await.is_err(), "nothing is ready on it");
+    sqlx::query("SELECT pg_promote()").execute(&pair.sql).await?;
+    store.check_schema().await?;
+    store.create_submission(Uuid::now_v7(), "default", None, "{}", true).await?;
     Ok(())
 }
