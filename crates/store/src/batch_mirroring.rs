@@ -39,6 +39,18 @@ pub struct ShownBatch {
     pub completed_at: Option<Timestamp>,
 }
 
+impl ChangedBatch {
+    /// As it is once its resource shows these counts.
+    pub fn shown(&self) -> ShownBatch {
+        ShownBatch {
+            batch: self.batch.id,
+            resource_uid: self.resource.uid,
+            digest: self.digest.clone(),
+            completed_at: self.counts.completed_at,
+        }
+    }
+}
+
 /// A batch and the resource it is thought to have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveBatch {

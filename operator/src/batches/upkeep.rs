@@ -75,12 +75,7 @@ async fn show_changed(
     let mut shown = Vec::new();
     for changed in context.store.batches_changed(&counted).await? {
         if show(&changed, context, resources).await {
-            shown.push(ShownBatch {
-                batch: changed.batch.id,
-                resource_uid: changed.resource.uid,
-                digest: changed.digest,
-                completed_at: changed.counts.completed_at,
-            });
+            shown.push(changed.shown());
         }
     }
     note(&shown, context).await

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use domain::JobStatus;
-use store::{Definition, Mirror, MirroredJob, ResourceKind, ShownBatch};
+use store::{Definition, Mirror, MirroredJob, ResourceKind};
 use uuid::Uuid;
 
 use crate::batches::new_batch;
@@ -57,13 +57,7 @@ async fn under_another_definition_a_batch_is_mirrored_and_shown_anew() -> Result
     let batch = new_batch(database.submissions(2).await?);
     store.accept_batch(&batch).await?;
     store.bind_batch(batch.id, &resource("old")).await?;
-    let changed = store.batches_changed(&[batch.id]).await?.pop().context("a batch to be shown")?;
-    let shown = ShownBatch {
-        batch: batch.id,
-        resource_uid: changed.resource.uid,
-        digest: changed.digest,
-        completed_at: None,
-    };
+    let shown = store.batches_changed(&[batch.id]).await?.pop().context("a batch to be shown")?.shown();
     store.mark_batch_status_mirrored(std::slice::from_ref(&shown)).await?;
     store.note_definition(ResourceKind::Batch, Uuid::new_v4()).await?;
     let another = store.note_definition(ResourceKind::Batch, Uuid::new_v4()).await?;

@@ -157,13 +157,8 @@ async fn a_batch_is_shown_when_its_counts_change_until_it_is_complete() -> Resul
     store.bind_batch(batch.id, &resource).await?;
     let show = async || {
         let changed = to_show(store).await?;
-        let shown = changed.iter().map(|changed| ShownBatch {
-            batch: changed.batch.id,
-            resource_uid: changed.resource.uid,
-            digest: changed.digest.clone(),
-            completed_at: changed.counts.completed_at,
-        });
-        store.mark_batch_status_mirrored(&shown.collect::<Vec<_>>()).await?;
+        let shown: Vec<ShownBatch> = changed.iter().map(ChangedBatch::shown).collect();
+        store.mark_batch_status_mirrored(&shown).await?;
         anyhow::Ok(changed)
     };
     let first = show().await?;

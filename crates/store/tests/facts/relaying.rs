@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use anyhow::{Context, Result};
 use domain::Knobs;
 use jiff::{Timestamp, ToSpan};
-use store::{BatchRow, JobRow, Mirror, MirroredJob, NewJob, Relay, ShownBatch};
+use store::{BatchRow, JobRow, Mirror, MirroredJob, NewJob, Relay};
 use uuid::Uuid;
 
 use crate::batches::{members, new_batch};
@@ -154,13 +154,7 @@ async fn a_member_that_ended_before_its_overflow_batch_was_made_keeps_no_batch_f
     store.bind_batch(batch.id, &resource("batch")).await?;
     let changed = store.batches_changed(&[batch.id]).await?.pop().context("to be shown")?;
     assert_eq!(changed.counts.completed_at, Some(batch.created_at));
-    let shown = ShownBatch {
-        batch: batch.id,
-        resource_uid: changed.resource.uid,
-        digest: changed.digest,
-        completed_at: changed.counts.completed_at,
-    };
-    store.mark_batch_status_mirrored(&[shown]).await?;
+    store.mark_batch_status_mirrored(&[changed.shown()]).await?;
     assert!(store.unfinished_batches_page(None, 10).await?.is_empty());
     Ok(())
 }
